@@ -1,0 +1,1 @@
+"""Out to a survey platform and back"""

@@ -1,0 +1,1 @@
+"""Who answered, and how carefully?"""

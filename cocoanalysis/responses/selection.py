@@ -1,0 +1,127 @@
+"""From whatever a user hands over to a plain matrix of numbers with names.
+
+Every analysis takes `Responses` or any DataFrame; `select` is the one door for both, so
+that a pandas dtype (nullable, categorical, object, Arrow) never changes a digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import ModelError, ResponseError, listed, suggestion
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Columns as float64 (missing = NaN), and where they came from."""
+
+    frame: pd.DataFrame
+    survey: Any = None
+    ledger: pd.DataFrame | None = None
+    provenance: str = "yours"
+
+
+def select(
+    data: Any, names: str | Sequence[str] | None = None, *, keyed: bool = True, extra: Iterable[str] = ()
+) -> Selection:
+    """The named columns of ``data`` as numbers.
+
+    Parameters
+    ----------
+    data : Responses or DataFrame
+    names : a construct, block or score of the survey, a list of columns, or None for all items
+        (of a DataFrame: all columns)
+    keyed : with Responses, reverse-keyed items are turned round (once) by the instrument's key
+    extra : further columns that are taken as they are (background, covariates)
+
+    Raises
+    ------
+    ModelError : UnknownVariable when a column does not exist
+    ResponseError : NotANumber, NotFinite
+    """
+    survey = getattr(data, "survey", None)
+    if survey is None:
+        frame = as_frame(data)
+        columns = list(frame.columns) if names is None else [names] if isinstance(names, str) else list(names)
+        columns += [name for name in extra if name not in columns]
+        return Selection(numeric_frame(frame, columns))
+    items = data.items(names, keyed=keyed)
+    others = [name for name in extra if name not in items.columns]
+    frame = pd.concat([numeric_frame(items, list(items.columns)), numeric_frame(data.frame, others)], axis=1)
+    return Selection(frame, survey, data.ledger, data.provenance)
+
+
+def as_frame(data: Any) -> pd.DataFrame:
+    """A DataFrame with unique column names, or a ResponseError that says what came."""
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        data = pd.DataFrame(data, columns=[f"v{i + 1}" for i in range(data.shape[1])])
+    if not isinstance(data, pd.DataFrame):
+        raise ResponseError(
+            f"The data must be Responses or a pandas DataFrame; a {type(data).__name__} came. "
+            "Read a file with coco.read_responses or pandas.read_csv first.",
+            code="NotATable",
+        )
+    twice = list(data.columns[data.columns.duplicated()].unique())
+    if twice:
+        raise ResponseError(
+            f"The data have more than one column named {listed(twice)}; rename or drop one of them.", code="DuplicateColumn"
+        )
+    return data
+
+
+def numeric_frame(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Those columns as float64 with NaN for missing, whatever their dtype was."""
+    for name in columns:
+        if name not in frame.columns:
+            raise ModelError(
+                f"There is no variable '{name}' in the data.{suggestion(name, frame.columns)} "
+                f"The data have {listed(frame.columns)}.",
+                code="UnknownVariable",
+            )
+    return pd.DataFrame({name: numeric(frame[name]) for name in columns}, index=frame.index, columns=list(columns), dtype=float)
+
+
+def numeric(column: pd.Series) -> np.ndarray:
+    """One column as float64; text that is no number and infinities are errors that name the column."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        column = column.astype(object) if _all_numbers(dtype.categories) else _ordered_codes(column)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        raise _not_a_number(column)
+    try:
+        values = pd.to_numeric(column, errors="raise").to_numpy(dtype=float, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise _not_a_number(column) from error
+    values = values + 0.0  # -0.0 becomes 0.0
+    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > 1e150).any():
+        row = int(np.flatnonzero(np.isinf(values) | (np.abs(values) > 1e150))[0])
+        raise ResponseError(
+            f"Column '{column.name}' holds a value that is not finite (first in row {row + 1}); "
+            "replace it by a number or leave the cell empty.",
+            code="NotFinite",
+        )
+    return values
+
+
+def _all_numbers(categories: pd.Index) -> bool:
+    return bool(pd.to_numeric(pd.Series(categories, dtype=object), errors="coerce").notna().all())
+
+
+def _ordered_codes(column: pd.Series) -> pd.Series:
+    if not column.cat.ordered:
+        raise _not_a_number(column)
+    codes = column.cat.codes.astype(float)
+    return codes.where(codes >= 0) + 1
+
+
+def _not_a_number(column: pd.Series) -> ResponseError:
+    return ResponseError(
+        f"Column '{column.name}' holds text that is not a number, and nothing says how its answers are coded. "
+        "Give it numbers, an ordered categorical, or read the file with coco.read_responses and its survey.",
+        code="NotANumber",
+    )
