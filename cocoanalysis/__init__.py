@@ -1,8 +1,36 @@
-"""Surveys on public leadership and co-created public value: instrument → responses → measurement → propositions → report.
+"""Surveys on public leadership and co-created public value, from the instrument to the report.
 
-The public names, in the order of the analysis.
+The public names in the order of the analysis, each with the module it lives in. They are
+loaded on first use, so that the command line answers at once.
 """
 
-from cocoanalysis.errors import CocoError, CocoWarning
+from importlib import import_module
+from typing import Any
 
-__all__ = ["CocoError", "CocoWarning"]
+PUBLIC = {
+    # what can go wrong
+    "CocoError": "errors",
+    "CocoWarning": "errors",
+    # instrument: what is asked?
+    # responses and fieldwork: who answered, and how carefully?
+    # measurement: are the scales any good?
+    # propositions: does the article hold?
+    # worlds: what would we see if …?
+    # report: how does it look?
+}
+MODULES: dict[str, str] = {}  # names that are modules themselves (coco.plots, coco.tables)
+
+__version__ = "0.1.0"
+__all__ = [*PUBLIC, *MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return import_module(f"{__name__}.{MODULES[name]}")
+    if name in PUBLIC:
+        return getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
+    raise AttributeError(f"cocoanalysis has no '{name}'; it has {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

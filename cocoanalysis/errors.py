@@ -95,9 +95,9 @@ def suggestion(name: str, names: Iterable[str]) -> str:
 
 def listed(names: Iterable[object], limit: int = 12) -> str:
     """Names as a readable enumeration, cut after ``limit`` with a count of the rest."""
-    names = [str(n) for n in names]
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    words = [str(name) for name in names]
+    shown = ", ".join(words[:limit])
+    return shown if len(words) <= limit else f"{shown} and {len(words) - limit} more"
 
 
 def one_of(

@@ -8,7 +8,18 @@ import pytest
 import cocoanalysis
 
 PACKAGE = Path(cocoanalysis.__file__).parent
-ORDER = ["errors", "result", "instrument", "responses", "fieldwork", "measurement", "propositions", "worlds", "report", "cli"]
+ORDER = [
+    "errors",
+    "result",
+    "instrument",
+    "responses",
+    "fieldwork",
+    "measurement",
+    "propositions",
+    "worlds",
+    "report",
+    "cli",
+]
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 
 

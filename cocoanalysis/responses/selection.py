@@ -69,7 +69,8 @@ def as_frame(data: Any) -> pd.DataFrame:
     twice = list(data.columns[data.columns.duplicated()].unique())
     if twice:
         raise ResponseError(
-            f"The data have more than one column named {listed(twice)}; rename or drop one of them.", code="DuplicateColumn"
+            f"The data have more than one column named {listed(twice)}; rename or drop one of them.",
+            code="DuplicateColumn",
         )
     return data
 
@@ -83,7 +84,9 @@ def numeric_frame(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
                 f"The data have {listed(frame.columns)}.",
                 code="UnknownVariable",
             )
-    return pd.DataFrame({name: numeric(frame[name]) for name in columns}, index=frame.index, columns=list(columns), dtype=float)
+    return pd.DataFrame(
+        {name: numeric(frame[name]) for name in columns}, index=frame.index, columns=list(columns), dtype=float
+    )
 
 
 def numeric(column: pd.Series) -> np.ndarray:
