@@ -18,7 +18,10 @@ PUBLIC = {
     # worlds: what would we see if …?
     # report: how does it look?
 }
-MODULES: dict[str, str] = {}  # names that are modules themselves (coco.plots, coco.tables)
+MODULES: dict[str, str] = {
+    "plots": "report.plots",
+    "tables": "report.tables",
+}  # names that are modules themselves (coco.plots, coco.tables)
 
 __version__ = "0.1.0"
 __all__ = [*PUBLIC, *MODULES]

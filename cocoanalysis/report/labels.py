@@ -1,0 +1,43 @@
+"""Label texts as they may be shown: the survey's words, without anything that could act.
+
+A label is foreign text. Control and direction-changing characters are taken out here, once;
+each renderer (HTML, LaTeX, docx, figure) escapes what its own language would read as code.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from typing import Any
+
+from cocoanalysis.errors import CocoError
+
+
+def label(result: Any, name: object, language: str = "en") -> str:
+    """What the survey calls a construct, item or block; the name itself where no survey says."""
+    survey = getattr(result, "survey", None)
+    if survey is None:
+        return plain(name)
+    try:
+        return plain(survey.label(str(name), language))
+    except (CocoError, KeyError):  # a name the survey does not know, such as a regression term
+        return plain(name)
+
+
+def plain(text: object) -> str:
+    """The text on one line, without control characters and without overrides of its direction."""
+    kept = "".join(
+        " " if character.isspace() and character != "\u00a0" else character
+        for character in str(text)
+        if character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
+    )
+    return re.sub(r"[^\S\u00a0]+", " ", kept).strip()
+
+
+def figure_text(text: object, width: int | None = None) -> str:
+    """A label for matplotlib: a dollar sign stays a dollar sign, long text is wrapped at ``width``."""
+    shown = plain(text)
+    if width is not None:
+        shown = "\n".join(textwrap.wrap(shown, width)) or shown
+    return shown.replace("$", r"\$")

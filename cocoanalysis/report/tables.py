@@ -1,0 +1,543 @@
+"""Every table of the report: one function a kind of result, result in, great_tables GT out.
+
+Tables show, they never compute: the numbers are those of `tidy()` and `glance()`. Each carries
+a fixed id (so that two runs write the same HTML), headings from HEADINGS, and the notes of its
+result, provenance first. To add a table, write a function that ends in `_table(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from great_tables import GT, loc, style
+
+from cocoanalysis.errors import ModelError, listed
+from cocoanalysis.report.labels import label, plain
+from cocoanalysis.report.origin import Origin, origin_of, remember
+
+MISSING = ""
+
+# --- how a number is written ---------------------------------------------------------------
+
+
+def written(value: Any, kind: str) -> str:
+    """One cell as text: 'count', 'number', 'bounded' (APA: no leading zero), 'p', 'df', 'percent', 'bool', 'text'."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return MISSING
+    return WRITERS[kind](value)
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return _minus(f"{round(float(value), digits) + 0.0:.{digits}f}")
+
+
+def _bounded(value: float, digits: int = 2) -> str:
+    return (
+        _number(value, digits).replace("0.", ".", 1) if abs(round(float(value), digits)) < 1 else _number(value, digits)
+    )
+
+
+def _p(value: float) -> str:
+    return "< .001" if float(value) < 0.001 else _bounded(value, 3)
+
+
+def _df(value: float) -> str:
+    return str(round(float(value))) if float(value).is_integer() else _number(value, 1)
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+WRITERS: dict[str, Callable[[Any], str]] = {
+    "count": lambda value: _minus(f"{float(value):.0f}"),
+    "number": _number,
+    "number3": lambda value: _number(value, 3),
+    "bounded": _bounded,
+    "bounded3": lambda value: _bounded(value, 3),
+    "p": _p,
+    "df": _df,
+    "percent": lambda value: f"{100 * float(value):.0f} %",
+    "bool": lambda value: "yes" if bool(value) else "no",
+    "text": plain,
+}
+
+# --- what a column is called and how its numbers are written --------------------------------
+
+HEADINGS: dict[str, tuple[str, str]] = {
+    "n": ("n", "count"),
+    "n_items": ("Items", "count"),
+    "n_groups": ("Groups", "count"),
+    "n_parameters": ("Parameters", "count"),
+    "n_before": ("Before", "count"),
+    "n_after": ("After", "count"),
+    "rows": ("Rows", "count"),
+    "cells": ("Cells", "count"),
+    "missing": ("Missing", "count"),
+    "share": ("Share", "percent"),
+    "mean": ("M", "number"),
+    "sd": ("SD", "number"),
+    "skew": ("Skew", "number"),
+    "kurtosis": ("Kurtosis", "number"),
+    "floor": ("Lowest", "percent"),
+    "ceiling": ("Highest", "percent"),
+    "item_rest": ("Item–rest r", "bounded"),
+    "alpha_if_dropped": ("α if dropped", "bounded"),
+    "alpha": ("α", "bounded"),
+    "alpha_lower": ("α lower", "bounded"),
+    "alpha_upper": ("α upper", "bounded"),
+    "omega_total": ("ω", "bounded"),
+    "omega_lower": ("ω lower", "bounded"),
+    "omega_upper": ("ω upper", "bounded"),
+    "omega_hierarchical": ("ω hierarchical", "bounded"),
+    "ave": ("AVE", "bounded"),
+    "mean_item_rest": ("Mean item–rest r", "bounded"),
+    "htmt": ("HTMT", "bounded"),
+    "communality": ("h²", "bounded"),
+    "uniqueness": ("u²", "bounded"),
+    "chi2": ("χ²", "number"),
+    "df": ("df", "df"),
+    "p_value": ("p", "p"),
+    "p_adjusted": ("p adjusted", "p"),
+    "cfi": ("CFI", "bounded3"),
+    "tli": ("TLI", "bounded3"),
+    "rmsea": ("RMSEA", "bounded3"),
+    "srmr": ("SRMR", "bounded3"),
+    "aic": ("AIC", "number"),
+    "bic": ("BIC", "number"),
+    "loglik": ("log L", "number"),
+    "delta_chi2": ("Δχ²", "number"),
+    "delta_df": ("Δdf", "df"),
+    "delta_cfi": ("ΔCFI", "bounded3"),
+    "delta_rmsea": ("ΔRMSEA", "bounded3"),
+    "delta_srmr": ("ΔSRMR", "bounded3"),
+    "identified": ("Identified", "bool"),
+    "converged": ("Converged", "bool"),
+    "admissible": ("Admissible", "bool"),
+    "est": ("Estimate", "number3"),
+    "estimate": ("Estimate", "number3"),
+    "se": ("SE", "number3"),
+    "z": ("z", "number"),
+    "statistic": ("t", "number"),
+    "est_std": ("Standardised", "number3"),
+    "std_all": ("Standardised", "bounded3"),
+    "std_lv": ("Std. (latent)", "number3"),
+    "ci_lower": ("95 % lower", "number3"),
+    "ci_upper": ("95 % upper", "number3"),
+    "sesoi": ("SESOI", "number"),
+    "icc1": ("ICC(1)", "bounded3"),
+    "icc2": ("ICC(2)", "bounded3"),
+    "k": ("Mean cluster size", "number"),
+    "rwg": ("r_wg", "bounded"),
+    "lhs": ("Left", "text"),
+    "op": ("", "text"),
+    "rhs": ("Right", "text"),
+    "term": ("Term", "text"),
+    "ci": ("95 % CI", "text"),
+}
+
+
+def heading(name: object) -> str:
+    """The heading of a column; of an unknown one its name in plain words."""
+    return HEADINGS[str(name)][0] if str(name) in HEADINGS else plain(str(name).replace("_", " ")).capitalize()
+
+
+def kind_of(name: object, column: pd.Series) -> str:
+    """How a column's cells are written: as HEADINGS says, else by what they are."""
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return "bool"
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        return "text"
+    if str(name) in HEADINGS and HEADINGS[str(name)][1] != "text":
+        return HEADINGS[str(name)][1]
+    return "count" if pd.api.types.is_integer_dtype(column.dtype) else "number"
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def estimates(result: Any, *, title: str | None = None, id: str = "coco-estimates") -> GT:
+    """Any result as a table of its estimates, one row each."""
+    return _table(result, result.tidy(), title or result.title, id=id)
+
+
+def descriptives(result: Any) -> GT:
+    """Items one by one: answers, mean, spread, lowest and highest category, item–rest correlation."""
+    frame = _item_frame(result)
+    columns = _present(
+        frame,
+        "item",
+        "n",
+        "missing",
+        "mean",
+        "sd",
+        "skew",
+        "kurtosis",
+        "floor",
+        "ceiling",
+        "item_rest",
+        "alpha_if_dropped",
+    )
+    rest = [name for name in frame.columns if name not in columns and name not in {"scale", "construct"}]
+    shown = frame[columns + rest].copy()
+    group = next((name for name in ("scale", "construct") if name in frame.columns), None)
+    if group:
+        shown.insert(0, "scale", [label(result, name) for name in frame[group]])
+    shown["item"] = [_item(result, name) for name in shown["item"]]
+    return _table(result, shown, "Items", id="coco-descriptives", rowname="item", groupname="scale" if group else None)
+
+
+def reliability(result: Any) -> GT:
+    """Scales one by one: α and ω with their intervals, ω hierarchical, AVE."""
+    frame = result.tidy()
+    shown = pd.DataFrame({"scale": [label(result, name) for name in frame["scale"]]})
+    shown = shown.join(frame[_present(frame, "n_items", "n")])
+    for name, lower, upper in (("alpha", "alpha_lower", "alpha_upper"), ("omega_total", "omega_lower", "omega_upper")):
+        if name in frame:
+            shown[name] = frame[name]
+            shown[f"{name} 95 % CI"] = intervals(frame, lower, upper, "bounded")
+    shown = _without_empty(shown.join(frame[_present(frame, "omega_hierarchical", "ave", "mean_item_rest")]))
+    table = _table(result, shown, "Reliability", id="coco-reliability", rowname="scale", raw=frame)
+    return table.cols_label({name: "95 % CI" for name in shown.columns if str(name).endswith("95 % CI")})
+
+
+def loadings(result: Any, *, suppress: float = 0.0, sort: bool = True) -> GT:
+    """Factor loadings item by item, sorted by factor and size; loadings below ``suppress`` are left blank."""
+    matrix = sorted_loadings(result.loadings) if sort else result.loadings
+    shown = matrix.where(matrix.abs() >= suppress) if suppress else matrix.copy()
+    factors = [str(name) for name in shown.columns]
+    shown.columns = pd.Index(factors)
+    for name, source in (("communality", "communalities"), ("uniqueness", "uniquenesses")):
+        shown[name] = pd.Series(getattr(result, source)).reindex(matrix.index).to_numpy()
+    shown.insert(0, "item", [_item(result, name) for name in matrix.index])
+    notes = [f"Loadings below {_bounded(suppress)} in absolute size are not shown."] if suppress else []
+    table = _table(
+        result,
+        shown,
+        result.title,
+        id="coco-loadings",
+        rowname="item",
+        notes=notes,
+        raw=matrix.reset_index(names="item"),
+    )
+    strong = style.text(weight="bold")
+    for name in factors:
+        rows = [i for i, value in enumerate(matrix[matrix.columns[factors.index(name)]].abs()) if value >= 0.4]
+        table = table.tab_style(strong, loc.body(columns=name, rows=rows)) if rows else table
+    return table.fmt(lambda value: written(value, "bounded"), columns=factors)
+
+
+def sorted_loadings(matrix: pd.DataFrame) -> pd.DataFrame:
+    """Items ordered by the factor they load on most, and within it by the size of that loading."""
+    size = matrix.abs().to_numpy()
+    order = np.lexsort((-size.max(axis=1), size.argmax(axis=1)))
+    return matrix.iloc[order]
+
+
+def correlations(result: Any) -> GT:
+    """A correlation matrix as its lower triangle, with the rows numbered as the columns."""
+    matrix = result if isinstance(result, pd.DataFrame) else _matrix(result)
+    names = [label(result, name) for name in matrix.columns]
+    lower = matrix.where(np.tril(np.ones(matrix.shape, dtype=bool), k=-1)).iloc[:, :-1]
+    shown = lower.set_axis([str(i + 1) for i in range(len(lower.columns))], axis=1)
+    shown.insert(0, "variable", [f"{i + 1} {name}" for i, name in enumerate(names)])
+    table = _table(
+        result, shown.reset_index(drop=True), "Correlations", id="coco-correlations", rowname="variable", raw=matrix
+    )
+    return table.fmt(lambda value: written(value, "bounded"), columns=list(shown.columns[1:]))
+
+
+def retention(result: Any) -> GT:
+    """How many factors: observed eigenvalues beside those of random data, rank by rank."""
+    return _table(result, result.tidy(), "Number of factors", id="coco-retention")
+
+
+def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
+    """One row a model: χ², df, CFI, TLI, RMSEA with interval, SRMR; a faulty fit names its fault.
+
+    Where a fit has robust or scaled values, those are shown and the note says so.
+    """
+    models = _models(fits, names)
+    rows, robust = [], False
+    for name, model in models.items():
+        row = model.glance().iloc[0]
+        chosen, scaled = _chosen_measures(row)
+        robust = robust or scaled
+        rows.append({"model": plain(name), **chosen, "remark": _faults(model)})
+    shown = _without_empty(pd.DataFrame(rows))
+    raw = pd.concat([m.glance().assign(model=name) for name, m in models.items()], ignore_index=True)
+    notes = ["χ² is scaled; CFI, TLI and RMSEA are robust where they exist, else scaled."] if robust else []
+    return _table(
+        list(models.values()), shown, "Model fit", id="coco-fit", rowname="model", notes=notes, raw=raw
+    ).cols_label(
+        {name: text for name, text in {"rmsea 90 % CI": "90 % CI", "remark": "Remark"}.items() if name in shown}
+    )
+
+
+def _chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
+    def first(*names: str) -> Any:
+        return next((row[name] for name in names if name in row.index and pd.notna(row[name])), np.nan)
+
+    chosen = {
+        "n": first("n"),
+        "chi2": first("chi2_scaled", "chi2"),
+        "df": first("df_scaled", "df"),
+        "p_value": first("p_value_scaled", "p_value"),
+        "cfi": first("cfi_robust", "cfi_scaled", "cfi"),
+        "tli": first("tli_robust", "tli_scaled", "tli"),
+        "rmsea": first("rmsea_robust", "rmsea_scaled", "rmsea"),
+    }
+    kind = next((k for k in ("_robust", "_scaled", "") if pd.notna(row.get(f"rmsea{k}", np.nan))), "")
+    lower, upper = (row.get(f"rmsea_{side}{kind}", np.nan) for side in ("lower", "upper"))
+    chosen["rmsea 90 % CI"] = interval(lower, upper, "bounded3")
+    chosen["srmr"] = first("srmr")
+    return chosen, pd.notna(row.get("chi2_scaled", np.nan))
+
+
+def invariance(result: Any) -> GT:
+    """The ladder of equality constraints, step by step, with what each step costs in fit."""
+    frame = result.tidy()
+    columns = _present(
+        frame, "step", "chi2", "df", "cfi", "rmsea", "srmr",
+        "delta_chi2", "delta_df", "p_value", "delta_cfi", "delta_rmsea", "delta_srmr", "verdict",
+    )  # fmt: skip
+    table = _table(result, frame[columns], result.title, id="coco-invariance", rowname="step", raw=frame)
+    return table.cols_label({"p_value": "p (Δχ²)"}) if "p_value" in columns else table
+
+
+def regressions(*fits: Any, names: Sequence[str] = (), terms: Sequence[str] | None = None) -> GT:
+    """Regression models side by side: estimate with its interval, one column a model.
+
+    A single model is shown in full: estimate, error, statistic, df, p, interval, standardised.
+    """
+    models = _models(fits, names)
+    if len(models) == 1:
+        (model,) = models.values()
+        frame = model.tidy()
+        shown = frame[_present(frame, "term", "est", "se", "statistic", "df", "p_value")].copy()
+        shown["term"] = [_term(model, term) for term in shown["term"]]
+        shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number3")
+        shown = shown.join(frame[_present(frame, "est_std")])
+        return _table(model, _without_empty(shown), model.title, id="coco-regression", rowname="term", raw=frame)
+    columns = {name: _model_column(model) for name, model in models.items()}
+    order = list(dict.fromkeys(term for column in columns.values() for term in column))
+    order = [term for term in order if terms is None or term in terms]
+    first = next(iter(models.values()))
+    shown = pd.DataFrame(
+        {plain(name): [column.get(term, MISSING) for term in order] for name, column in columns.items()}
+    )
+    shown.insert(0, "term", [_term(first, term) for term in order])
+    counts = {plain(name): written(_glanced(model, "n", "n_obs", "nobs"), "count") for name, model in models.items()}
+    shown = pd.concat([shown, pd.DataFrame([{"term": "n", **counts}])], ignore_index=True)
+    raw = pd.concat([model.tidy().assign(model=name) for name, model in models.items()], ignore_index=True)
+    return _table(
+        list(models.values()), shown, "Regressions", id="coco-regressions", rowname="term", raw=raw,
+        notes=["Estimate with its 95 % interval in brackets."],
+    )  # fmt: skip
+
+
+def _model_column(model: Any) -> dict[str, str]:
+    frame = model.tidy()
+    spans = intervals(frame, "ci_lower", "ci_upper", "number")
+    return {
+        str(term): f"{written(estimate, 'number')} {span}".strip()
+        for term, estimate, span in zip(frame["term"], frame["est"], spans)
+    }
+
+
+def verdicts(result: Any) -> GT:
+    """Every hypothesis: what was expected, what came, and the verdict with its reason."""
+    frame = result.tidy()
+    shown = frame[_present(frame, "hypothesis", "outcome", "predictor", "expected", "estimate")].copy()
+    for name in _present(shown, "outcome", "predictor"):
+        shown[name] = [_term(result, value) for value in shown[name]]
+    shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number")
+    shown = shown.join(frame[_present(frame, "p_adjusted", "sesoi", "verdict", "reason", "label")])
+    table = _table(result, shown, "Verdicts", id="coco-verdicts", rowname="hypothesis", raw=frame)
+    table = table.fmt(lambda value: written(value, "number"), columns="estimate")
+    for verdict, colour in VERDICT_TINTS.items():
+        rows = [i for i, value in enumerate(frame["verdict"]) if value == verdict]
+        table = table.tab_style(style.fill(color=colour), loc.body(columns="verdict", rows=rows)) if rows else table
+    return table
+
+
+VERDICT_TINTS = {
+    "supported": "#CFE3F3",
+    "contradicted": "#F6D5C3",
+    "negligible": "#E6E6E6",
+}
+
+
+def flow(responses: Any) -> GT:
+    """The ledger: every row and cell that was changed or left out, by which rule, planned or not."""
+    ledger = getattr(responses, "ledger", responses)
+    columns = _present(ledger, "step", "rule", "rows", "cells", "count", "n_before", "n_after", "origin")
+    return _table(responses, ledger[columns].reset_index(drop=True), "Sample flow", id="coco-flow", raw=ledger)
+
+
+def missing(result: Any) -> GT:
+    """Missing answers by item and reason."""
+    frame = result.tidy() if hasattr(result, "tidy") else missing_by_reason(result)
+    shown = frame.copy()
+    shares = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype)]
+    if "item" in shown:
+        shown["item"] = [_item(result, name) for name in shown["item"]]
+    table = _table(
+        result, shown, "Missing answers", id="coco-missing", rowname="item" if "item" in shown else None, raw=frame
+    )
+    return table.fmt(_writer("percent"), columns=shares) if shares else table
+
+
+def missing_by_reason(responses: Any) -> pd.DataFrame:
+    """One row an item, one column a reason: the share of all rows that lack an answer for it."""
+    items = list(responses.items(None).columns)
+    counts = {item: responses.missing[item].value_counts(normalize=False) for item in items}
+    frame = pd.DataFrame(counts).T.fillna(0.0) / max(len(responses.frame), 1)
+    frame = frame[sorted(frame.columns, key=str)]
+    frame["any reason"] = frame.sum(axis=1)
+    return frame.rename_axis(index="item", columns=None).reset_index()
+
+
+def icc(result: Any) -> GT:
+    """How much people in one cluster agree: ICC(1), ICC(2), and r_wg where it was computed."""
+    frame = result.tidy()
+    first = next((name for name in ("variable", "scale", "construct", "item") if name in frame.columns), None)
+    shown = frame.copy()
+    if first:
+        shown[first] = [label(result, name) for name in shown[first]]
+    return _table(result, shown, "Agreement within clusters", id="coco-icc", rowname=first, raw=frame)
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def interval(lower: Any, upper: Any, kind: str) -> str:
+    """'[.12, .34]', or nothing when a bound is missing."""
+    bounds = written(lower, kind), written(upper, kind)
+    return f"[{bounds[0]},\u00a0{bounds[1]}]" if all(bounds) else MISSING
+
+
+def intervals(frame: pd.DataFrame, lower: str, upper: str, kind: str) -> list[str]:
+    """An interval a row; empty text where the frame has no such bounds."""
+    if lower not in frame or upper not in frame:
+        return [MISSING] * len(frame)
+    return [interval(low, high, kind) for low, high in zip(frame[lower], frame[upper])]
+
+
+def _table(
+    result: Any,
+    frame: pd.DataFrame,
+    title: str,
+    *,
+    id: str,
+    rowname: str | None = None,
+    groupname: str | None = None,
+    notes: Iterable[str] = (),
+    raw: pd.DataFrame | None = None,
+) -> GT:
+    """The one place where a frame becomes a table: headings, number formats, notes, origin."""
+    frame = frame.reset_index(drop=True).rename(columns=str)
+    kinds = {name: kind_of(name, frame[name]) for name in frame.columns}
+    for name, kind in kinds.items():
+        if kind == "text":
+            frame[name] = pd.Series([written(value, "text") for value in frame[name]], dtype=object)
+    table = GT(frame, id=id, rowname_col=rowname, groupname_col=groupname).tab_header(plain(title))
+    for kind in sorted(set(kinds.values()) - {"text"}):
+        columns = [name for name, k in kinds.items() if k == kind and name not in {rowname, groupname}]
+        table = table.fmt(_writer(kind), columns=columns) if columns else table
+    table = table.cols_label({name: heading(name) for name in frame.columns if name not in {rowname, groupname}})
+    for side, wanted in (("right", False), ("left", True)):
+        columns = [name for name, k in kinds.items() if (k == "text") is wanted and name not in {rowname, groupname}]
+        table = table.cols_align(side, columns=columns) if columns else table
+    origin = origin_of(result, plain(title), frame if raw is None else raw)
+    origin = Origin(origin.title, origin.provenance, (*origin.notes, *notes), origin.settings, origin.frame)
+    for note in origin.notes:
+        table = table.tab_source_note(plain(note))
+    return remember(_dressed(table), origin)
+
+
+def _writer(kind: str) -> Callable[[Any], str]:
+    return lambda value: written(value, kind)
+
+
+def _dressed(table: GT) -> GT:
+    """Three rules, no stripes: the look of a printed table."""
+    return table.tab_options(
+        table_font_size="14px",
+        heading_title_font_size="15px",
+        heading_title_font_weight="bold",
+        heading_align="left",
+        data_row_padding="4px",
+        source_notes_font_size="12px",
+        column_labels_font_weight="bold",
+        table_body_hlines_style="none",
+        stub_border_style="none",
+        table_border_top_color="#333333",
+        table_border_bottom_color="#333333",
+    )
+
+
+def _models(fits: tuple[Any, ...], names: Sequence[str]) -> dict[str, Any]:
+    """Fits by name, given one by one, as a list or as a dict."""
+    if len(fits) == 1 and isinstance(fits[0], Mapping):
+        return dict(fits[0])
+    models = list(fits[0]) if len(fits) == 1 and isinstance(fits[0], (list, tuple)) else list(fits)
+    if not models:
+        raise ModelError("There is no model to show; give at least one result.", code="NothingToShow")
+    if names and len(names) != len(models):
+        raise ModelError(
+            f"There are {len(models)} models but {len(names)} names ({listed(names)}); give one name a model.",
+            code="NamesDoNotFit",
+        )
+    titles = list(names) or [str(getattr(model, "name", None) or getattr(model, "title", "Model")) for model in models]
+    if len(set(titles)) < len(titles):
+        titles = [f"{title} ({i + 1})" for i, title in enumerate(titles)]
+    return dict(zip(titles, models))
+
+
+def _faults(model: Any) -> str:
+    """Why a fit may not be used, in its own words."""
+    found = [d for d in getattr(model, "diagnostics", ()) if getattr(d, "severity", "error") == "error"]
+    return "; ".join(f"{d.code}: {d.reason}" for d in found)
+
+
+def _glanced(model: Any, *names: str) -> Any:
+    row = model.glance().iloc[0]
+    return next((row[name] for name in names if name in row.index), None)
+
+
+def _item_frame(result: Any) -> pd.DataFrame:
+    return result.item_table() if hasattr(result, "item_table") else result.tidy()
+
+
+def _item(result: Any, name: object) -> str:
+    """'mob1 Picks partners for …': the id and what was asked, where a survey says it."""
+    text = label(result, name)
+    return plain(name) if text == plain(name) else f"{plain(name)} {text}"
+
+
+def _term(result: Any, term: object) -> str:
+    return label(result, term)
+
+
+def _matrix(result: Any) -> pd.DataFrame:
+    for name in ("correlations", "factor_correlations", "matrix"):
+        if isinstance(getattr(result, name, None), pd.DataFrame):
+            return getattr(result, name)
+    raise ModelError(
+        f"A {type(result).__name__} has no correlation matrix; give a DataFrame or a result with '.correlations'.",
+        code="NoMatrix",
+    )
+
+
+def _present(frame: pd.DataFrame, *names: str) -> list[str]:
+    return [name for name in names if name in frame.columns]
+
+
+def _without_empty(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns in which nothing stands are not shown."""
+    empty = [name for name in frame.columns if frame[name].isna().all() or (frame[name].astype(str) == MISSING).all()]
+    return frame.drop(columns=empty)

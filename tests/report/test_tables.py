@@ -1,0 +1,152 @@
+"""Tables show the result's numbers, in APA's way of writing, with the notes that belong under them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from lxml import html
+
+from cocoanalysis.errors import ModelError
+from cocoanalysis.report import tables
+from cocoanalysis.report.origin import recall
+
+SYNTHETIC = "Synthetic data"
+
+
+def cells(table):
+    """Body rows of the HTML as lists of text."""
+    root = html.fromstring(table.as_raw_html())
+    return [[cell.text_content().strip() for cell in row] for row in root.xpath("//tbody/tr")]
+
+
+def headings(table):
+    return [cell.text_content().strip() for cell in html.fromstring(table.as_raw_html()).xpath("//th[@scope='col']")]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "shown"),
+    [
+        (0.0004, "p", "< .001"),
+        (0.03649, "p", ".036"),
+        (1.0, "p", "1.000"),
+        (-0.004, "bounded", ".00"),
+        (-0.456, "bounded", "−.46"),
+        (0.999, "bounded", "1.00"),
+        (-1.234, "number", "−1.23"),
+        (10.04, "number", "10.04"),
+        (10.04, "bounded", "10.04"),
+        (38.0, "df", "38"),
+        (38.21, "df", "38.2"),
+        (300, "count", "300"),
+        (np.nan, "number", ""),
+        (pd.NA, "count", ""),
+        (None, "text", ""),
+        (True, "bool", "yes"),
+        (0.256, "percent", "26 %"),
+    ],
+)
+def test_numbers_are_written_as_apa_asks(value, kind, shown):
+    assert tables.written(value, kind) == shown
+
+
+def test_verdicts_show_expectation_estimate_interval_and_reason(verdicts):
+    table = tables.verdicts(verdicts)
+    first, last = cells(table)[0], cells(table)[-1]
+    assert first[:5] == ["H1", "outcome", "Mobilising", "+", "0.31"]
+    assert first[5] == "[0.21,\u00a00.41]"
+    assert "substantial" in first
+    assert last[4] == ""
+    assert "not testable" in last
+    assert SYNTHETIC in table.as_raw_html()
+
+
+def test_loadings_are_sorted_suppressed_and_keep_their_numbers_in_the_origin(explored):
+    table = tables.loadings(explored, suppress=0.2)
+    body = cells(table)
+    assert [row[0].split()[0] for row in body] == ["mob1", "mob2", "mob3", "soft2", "soft1", "soft3"]
+    assert body[0][1:3] == [".71", ""]
+    assert recall(table).frame.loc[0, "F2"] == 0.05  # what is suppressed in the display is in the data
+    assert "below .20" in table.as_raw_html()
+
+
+def test_reliability_shows_intervals_and_drops_a_column_without_values(reliabilities):
+    table = tables.reliability(reliabilities)
+    assert "ω hierarchical" not in headings(table)
+    assert headings(table).count("95 % CI") == 2
+    assert cells(table)[0][:5] == ["Mobilising", "3", "300", ".71", "[.65,\u00a0.76]"]
+
+
+def test_fit_names_the_fault_of_a_model_that_may_not_be_used(fits):
+    body = cells(tables.fit(fits))
+    assert body[1][0] == "One factor"
+    assert "Inadmissible: the variance of mob1 is negative" in body[1][-1]
+    assert "" in body[1]  # no CFI for it
+
+
+def test_fit_prefers_scaled_measures_and_says_so(fits):
+    model = fits["Two factors"]
+    model._glance["chi2_scaled"] = 15.5
+    table = tables.fit(model)
+    assert cells(table)[0][2] == "15.50"
+    assert "scaled" in table.as_raw_html()
+
+
+def test_fit_refuses_names_that_do_not_fit_and_nothing_at_all(fits):
+    with pytest.raises(ModelError) as error:
+        tables.fit(*fits.values(), names=["only one"])
+    assert error.value.code == "NamesDoNotFit"
+    with pytest.raises(ModelError) as error:
+        tables.fit()
+    assert error.value.code == "NothingToShow"
+
+
+def test_invariance_has_one_row_a_step(ladder):
+    body = cells(tables.invariance(ladder))
+    assert [row[0] for row in body] == ["configural", "metric", "scalar"]
+    assert "−.019" in body[2]
+    assert "< .001" in body[2]
+
+
+def test_regressions_side_by_side_and_alone(regression):
+    alone, beside = tables.regressions(regression), tables.regressions({"A": regression, "B": regression})
+    assert cells(alone)[1][:3] == ["mobilising", "0.312", "0.051"]
+    assert cells(beside)[1] == ["mobilising", "0.31 [0.21,\u00a00.41]", "0.31 [0.21,\u00a00.41]"]
+    assert cells(beside)[-1] == ["n", "300", "300"]
+
+
+def test_flow_and_missing_show_counts(responses):
+    assert cells(tables.flow(responses))[1][:3] == ["exclude", "not finished", "24"]
+    body = cells(tables.missing(responses))
+    expected = responses.missing["mob1"].notna().mean()
+    assert body[0][-1] == f"{100 * expected:.0f} %"
+
+
+def test_correlations_show_the_lower_triangle(responses):
+    matrix = responses.items().corr()
+    body = cells(tables.correlations(matrix))
+    assert body[0][1:] == [""] * 5
+    assert body[1][1] == f"{matrix.iloc[1, 0]:.2f}".replace("0.", ".")
+
+
+@pytest.mark.parametrize("name", ["verdicts", "invariance"])
+def test_two_runs_write_the_same_html(name, verdicts, ladder):
+    result = {"verdicts": verdicts, "invariance": ladder}[name]
+    show = getattr(tables, name)
+    assert show(result).as_raw_html() == show(result).as_raw_html()
+
+
+def test_the_origin_survives_the_verbs_of_great_tables(verdicts):
+    table = tables.verdicts(verdicts).tab_header("Another title").cols_hide("reason")
+    assert recall(table).provenance == "synthetic"
+
+
+HOSTILE = "<script>alert(1)</script> {{x}} **b** \u202egnp\u202c \\input{/etc} $x^2$ 100 % a_b & c ~ ^ #"
+
+
+def test_case_78_hostile_labels_are_text_in_html(verdicts):
+    verdicts._tidy.loc[0, "reason"] = HOSTILE
+    verdicts.title = HOSTILE
+    shown = tables.estimates(verdicts).as_raw_html()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "\u202e" not in shown
+    assert "<strong>" not in shown.split("<tbody")[1]
