@@ -15,6 +15,7 @@ PUBLIC = {
     # responses and fieldwork: who answered, and how carefully?
     # measurement: are the scales any good?
     # propositions: does the article hold?
+    "regress": "propositions.regression",
     # worlds: what would we see if …?
     # report: how does it look?
 }
