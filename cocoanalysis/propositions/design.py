@@ -155,8 +155,8 @@ def _parse(formula: str) -> Any:
         sides = parsed.lhs, parsed.rhs
     except (FormulaicError, SyntaxError, AttributeError) as error:
         raise ModelError(
-            f"The formula '{formula}' cannot be read: it needs an outcome, '~' and terms joined by '+', ':' or '*', such "
-            "as 'outcome ~ within(x) + between(x) + domain'.",
+            f"The formula '{formula}' cannot be read: it needs an outcome, '~' and terms joined by '+', ':' or '*', "
+            "such as 'outcome ~ within(x) + between(x) + domain'.",
             code="FormulaSyntax",
         ) from error
     if len(sides[0]) != 1:
@@ -166,12 +166,11 @@ def _parse(formula: str) -> Any:
 
 def _ordered_outcome(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     column = frame[name]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        present = column.cat.remove_unused_categories().cat
-        labels, codes = present.categories, present.codes.astype(float)
-    else:
-        codes, labels = pd.factorize(column, sort=True)
-    return frame.assign(**{name: np.asarray(codes, float)}), tuple(_tidy_label(label) for label in labels)
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        column = pd.Series(pd.Categorical(column), column.index)
+    present = column.cat.remove_unused_categories().cat
+    codes = present.codes.astype(float)
+    return frame.assign(**{name: codes}), tuple(_tidy_label(label) for label in present.categories)
 
 
 def _tidy_label(label: object) -> str:
@@ -225,18 +224,22 @@ def faults(design: Design) -> list[Diagnostic]:
     return [
         Diagnostic(
             "CollinearPredictors",
-            f"The terms {listed(group, 30)} are linearly dependent ("
-            + (f"{group[-1]} is constant in these rows" if group == ("Intercept", group[-1]) else "each follows from the others")
-            + "), so their coefficients cannot be told apart; leave one of them out.",
+            f"The terms {listed(group, 30)} are linearly dependent ({_why_dependent(group)}), so their coefficients "
+            "cannot be told apart; leave one of them out.",
         )
         for group in dependent_sets(design.regressors, design.terms)
-    ]  # fmt: skip
+    ]
+
+
+def _why_dependent(group: tuple[str, ...]) -> str:
+    constant = len(group) == 1 or (len(group) == 2 and "Intercept" in group)
+    return f"{group[-1]} is constant in these rows" if constant else "each follows from the others"
 
 
 def dependent_sets(regressors: np.ndarray, terms: Sequence[str], tolerance: float = 1e-9) -> list[tuple[str, ...]]:
     """Names of the columns in each linear dependency, found by a pivoted QR of the columns at unit length."""
     length = np.linalg.norm(regressors, axis=0)
-    zero = [(terms[k],) for k in np.flatnonzero(length == 0)]
+    zero: list[tuple[str, ...]] = [(terms[int(k)],) for k in np.flatnonzero(length == 0)]
     keep = np.flatnonzero(length > 0)
     upper, order = linalg.qr(regressors[:, keep] / length[keep], mode="r", pivoting=True)[0:2]
     size = np.abs(np.diag(upper))
@@ -247,7 +250,7 @@ def dependent_sets(regressors: np.ndarray, terms: Sequence[str], tolerance: floa
     sets = []
     for column, extra in zip(weights.T, order[rank:]):
         members = sorted([*order[:rank][np.abs(column) > 1e-7], extra])
-        sets.append(tuple(terms[keep[k]] for k in members))
+        sets.append(tuple(terms[int(keep[k])] for k in members))
     return zero + sets
 
 
@@ -267,7 +270,8 @@ def scales(design: Design) -> np.ndarray:
         tiny = 1e-9 * np.maximum(np.abs(design.regressors).max(axis=0), 1e-300)
         level[np.abs(design.regressors - means).max(axis=0) < tiny] = outcome.std(ddof=1)
         level[np.abs(means).max(axis=0) < tiny] = (design.outcome - outcome).std(ddof=1)
-    return np.where(spread > 1e-12 * np.abs(design.regressors).max(axis=0), spread / level, np.nan)
+    varies = (spread > 1e-12 * np.abs(design.regressors).max(axis=0)) & (level > 0)
+    return np.divide(spread, level, out=np.full(spread.shape, np.nan), where=varies)
 
 
 def cluster_means(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:

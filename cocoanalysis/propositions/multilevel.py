@@ -195,7 +195,7 @@ def _curvature(
     residual: np.ndarray, regressors: np.ndarray, random: np.ndarray, codes: np.ndarray, psi: np.ndarray, sigma2: float
 ) -> _Curvature:
     """One pass over the clusters; V is linear in φ, so only products of V⁻¹ with its directions occur."""
-    pairs = list(zip(*np.tril_indices(random.shape[1])))
+    pairs = [(k, l) for k in range(random.shape[1]) for l in range(k + 1)]
     basis, upper = np.linalg.qr(regressors)
     inverse = np.linalg.inv(upper)
     size, p = len(pairs) + 1, regressors.shape[1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +71,6 @@ class Regression(Result):
     """A fitted regression: `tidy()` one row a coefficient, `glance()` one row, `equation` in words."""
 
     formula: str
-    settings: Mapping[str, Any]
     terms: tuple[str, ...]
     estimates: np.ndarray
     certainty: Certainty
@@ -83,7 +82,8 @@ class Regression(Result):
     provenance: str = "yours"
     survey: Any = None
     level: float = 0.95
-    title: str = field(default="Regression")
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    title: str = "Regression"
 
     @property
     def identified(self) -> bool:
@@ -123,7 +123,9 @@ class Regression(Result):
     def equation(self) -> str:
         """The fitted equation, with the estimates in place."""
         slopes = [f"{_signed(b, first=k == 0)}{_factor(t)}" for k, (t, b) in enumerate(zip(self.terms, self.estimates))]
-        return f"{self.design.outcome_name} = {' '.join(slopes)}" + (" + u" if self.settings["model"] == "mixed" else "")
+        return f"{self.design.outcome_name} = {' '.join(slopes)}" + (
+            " + u" if self.settings["model"] == "mixed" else ""
+        )
 
     def notes(self) -> list[str]:
         kept = f"{self.design.n_dropped} row(s) left out as incomplete; {self.numbers['n']} used."
@@ -195,23 +197,23 @@ def regress(
     design = build(formula, data, clusters, ordered=model == "ordered")
     _check_clusters(design, choices)
     fitted = fit(design, choices)
-    settings = {"model": model, "vcov": vcov, "cluster": " × ".join(clusters) or None}
+    settings: dict[str, Any] = {"model": model, "vcov": vcov, "cluster": " × ".join(clusters) or None}
     settings |= {"link": link} if model == "ordered" else {}
     settings |= {"draws": draws, "seed": seed} if vcov == "wild" else {}
     return Regression(
-        formula,
-        settings,
-        fitted.terms,
-        fitted.estimates,
-        fitted.certainty,
-        _scales(fitted.terms, design),
-        fitted.numbers,
-        design,
-        fitted.residuals,
-        (*fitted.diagnostics, *_cautions(design, choices)),
-        getattr(data, "provenance", "yours"),
-        getattr(data, "survey", None),
-        level,
+        formula=formula,
+        terms=fitted.terms,
+        estimates=fitted.estimates,
+        certainty=fitted.certainty,
+        scales=_scales(fitted.terms, design),
+        numbers=fitted.numbers,
+        design=design,
+        residuals=fitted.residuals,
+        diagnostics=(*fitted.diagnostics, *_cautions(design, choices)),
+        provenance=getattr(data, "provenance", "yours"),
+        survey=getattr(data, "survey", None),
+        level=level,
+        settings=settings,
     )
 
 
@@ -267,19 +269,20 @@ def _check_clusters(design: Design, choices: Choices) -> None:
     kind = COVARIANCES[choices.vcov]
     if (kind.clustered or choices.model == "mixed") and not design.clusters:
         raise ModelError(
-            f"model '{choices.model}' with vcov '{choices.vcov}' needs clusters: pass cluster='the column that names them'.",
+            f"model '{choices.model}' with vcov '{choices.vcov}' needs clusters: pass cluster='the column that names "
+            "them'.",
             code="NoCluster",
         )
     if len(design.clusters) > 1 and not kind.several:
         raise ModelError(
-            f"vcov '{choices.vcov}' takes one dimension of clusters, and {listed(design.cluster_names)} came; for two-way "
-            "clustering take vcov='cluster'.",
+            f"vcov '{choices.vcov}' takes one dimension of clusters, and {listed(design.cluster_names)} came; for "
+            "two-way clustering take vcov='cluster'.",
             code="SeveralClusters",
         )
     if design.clusters and min(int(codes.max()) for codes in design.clusters) < 1:
         raise ModelError(
-            f"All complete rows lie in one cluster of {listed(design.cluster_names)}; errors between clusters cannot be "
-            "told from one. Drop cluster, or add data.",
+            f"All complete rows lie in one cluster of {listed(design.cluster_names)}; errors between clusters cannot "
+            "be told from one. Drop cluster, or add data.",
             code="OneCluster",
         )
 
@@ -464,8 +467,3 @@ def mixed(design: Design, choices: Choices) -> Fitted:
     return Fitted(
         design.terms, found.estimates, Certainty(found.covariance, found.df), numbers, residuals, tuple(notes)
     )
-
-
-def without(fit: Regression, reason: Diagnostic) -> Regression:
-    """The same fit with one more thing to know about it."""
-    return replace(fit, diagnostics=(*fit.diagnostics, reason))
