@@ -18,11 +18,13 @@ PUBLIC = {
     "regress": "propositions.regression",
     # worlds: what would we see if …?
     # report: how does it look?
+    "export": "report.export",
 }
 MODULES: dict[str, str] = {
     "plots": "report.plots",
     "tables": "report.tables",
-}  # names that are modules themselves (coco.plots, coco.tables)
+    "words": "report.words",
+}  # names that are modules themselves (coco.plots, coco.tables, coco.words)
 
 __version__ = "0.1.0"
 __all__ = [*PUBLIC, *MODULES]

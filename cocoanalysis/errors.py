@@ -6,7 +6,8 @@ CocoError
 ├── PlanError           a hypothesis that names what is not there
 ├── ModelError          a model that cannot be read or has no data
 ├── PlatformError       an export that cannot be understood
-└── DisclosureError     a table or figure that would show a person
+├── DisclosureError     a table or figure that would show a person
+└── ExportError         a file that cannot be written, or not in that form
 CocoWarning
 ├── SmallSampleWarning  an estimate that the sample can hardly carry
 └── KeyWarning          an item whose answers contradict its key
@@ -54,6 +55,10 @@ class PlatformError(CocoError):
 
 class DisclosureError(CocoError):
     """A table, figure or file that would show a person."""
+
+
+class ExportError(CocoError):
+    """A file that cannot be written, or not in that form."""
 
 
 class CocoWarning(UserWarning):

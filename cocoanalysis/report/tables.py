@@ -164,6 +164,12 @@ def estimates(result: Any, *, title: str | None = None, id: str = "coco-estimate
     return _table(result, result.tidy(), title or result.title, id=id)
 
 
+def framed(frame: pd.DataFrame, *, title: str = "Table", id: str = "coco-frame") -> GT:
+    """A plain DataFrame in the look of the report."""
+    plain_index = isinstance(frame.index, pd.RangeIndex)
+    return _table(frame, frame if plain_index else frame.reset_index(), title, id=id)
+
+
 def descriptives(result: Any) -> GT:
     """Items one by one: answers, mean, spread, lowest and highest category, item–rest correlation."""
     frame = _item_frame(result)

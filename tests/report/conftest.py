@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cocoanalysis.errors import Diagnostic
 from cocoanalysis.result import Result
 
 
@@ -286,7 +287,7 @@ def fits():
         }
         return Made(pd.DataFrame(), pd.DataFrame([row]), title=name, diagnostics=diagnostics)
 
-    fault = SimpleNamespace(code="Inadmissible", reason="the variance of mob1 is negative", severity="error")
+    fault = Diagnostic("Inadmissible", "the variance of mob1 is negative")
     return {"Two factors": one("a", 17.2, 0.981), "One factor": one("b", 152.4, np.nan, (fault,))}
 
 
