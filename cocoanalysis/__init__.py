@@ -12,6 +12,10 @@ PUBLIC = {
     "CocoError": "errors",
     "CocoWarning": "errors",
     # instrument: what is asked?
+    "bundled": "instrument.reading",
+    "check_survey": "instrument.reading",
+    "read_instrument": "instrument.reading",
+    "read_survey": "instrument.reading",
     # responses and fieldwork: who answered, and how carefully?
     # measurement: are the scales any good?
     # propositions: does the article hold?

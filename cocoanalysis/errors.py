@@ -34,7 +34,11 @@ class CocoError(Exception):
 
 
 class InstrumentError(CocoError):
-    """The survey file contradicts itself."""
+    """The survey file contradicts itself; ``findings`` holds every fault, each with its place."""
+
+    def __init__(self, message: str, *, code: str, findings: tuple[object, ...] = ()):
+        super().__init__(message, code=code)
+        self.findings = findings
 
 
 class ResponseError(CocoError):

@@ -1,0 +1,168 @@
+"""YAML files → Survey; every fault with file, line and column, all faults of a file at once.
+
+The steps: `yamlfile` reads values with places, `validation` holds them against `fileform`,
+`instrumentfile` and `surveyfile` check what refers to what (scales, ids, forms, blocks, scores)
+and build the frozen objects of `model`. Doubts (a missing translation, an unbalanced scale) come
+from `checking` and stay with the survey.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cocoanalysis.errors import InstrumentError, listed, suggestion
+from cocoanalysis.instrument.findings import Finding, fault, refuse
+from cocoanalysis.instrument.instrumentfile import instrument_from, version_faults
+from cocoanalysis.instrument.model import Instrument, Survey
+from cocoanalysis.instrument.surveyfile import survey_from
+from cocoanalysis.instrument.yamlfile import Source, read_yaml
+
+SURVEY_FILE = "survey.yaml"
+
+
+def bundled(name: str) -> Path:
+    """The folder of a survey that comes with the package, by its name.
+
+    Parameters
+    ----------
+    name : as 'cocreation' or 'unit-climate'
+
+    Raises
+    ------
+    InstrumentError : UnknownSurvey, naming those there are
+    """
+    folder = bundled_folder()
+    found = sorted(path.parent.name for path in folder.glob(f"*/{SURVEY_FILE}"))
+    if name not in found:
+        raise InstrumentError(
+            f"There is no bundled survey '{name}'; there are {listed(found)}.{suggestion(name, found)}",
+            code="UnknownSurvey",
+        )
+    return folder / name
+
+
+def bundled_folder() -> Path:
+    """Where the bundled surveys lie: surveys/ of a checkout, else inside the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parent / "surveys"
+    return checkout if checkout.is_dir() else package / "bundled"
+
+
+def read_instrument(path: str | Path) -> Instrument:
+    """Read one instrument file.
+
+    Parameters
+    ----------
+    path : the YAML file
+
+    Raises
+    ------
+    InstrumentError : all faults of the file, each with file:line:column; ``code`` is the first
+        one's, ``findings`` holds them all
+    """
+    source = read_yaml(path)
+    instrument, faults = instrument_from(source)
+    refuse(faults)
+    return _there(instrument)
+
+
+def read_survey(path: str | Path) -> Survey:
+    """Read a survey: a folder with survey.yaml, the YAML file itself, or a bundled survey's name.
+
+    Returns
+    -------
+    Survey, frozen; `.findings()` lists doubts that are no errors
+
+    Raises
+    ------
+    InstrumentError : all faults of the survey and its instruments, each with file:line:column
+    """
+    file = survey_file(path)
+    source = read_yaml(file)
+    _refuse_other_version(source)
+    return survey_from(source, *_instruments_of(source))
+
+
+def check_survey(path: str | Path) -> list[Finding]:
+    """Every fault and doubt of a survey, in the order of files and lines.
+
+    Parameters
+    ----------
+    path : a folder with survey.yaml, the file, or the name of a bundled survey
+
+    Returns
+    -------
+    list of Finding, each printing as 'file:line:column: severity code: sentence'; with faults,
+    only the faults (a survey that cannot be read has no doubts yet)
+    """
+    try:
+        survey = read_survey(path)
+    except InstrumentError as refused:
+        return [finding for finding in refused.findings if isinstance(finding, Finding)]
+    return list(survey.findings())
+
+
+def survey_file(path: str | Path) -> Path:
+    """The survey's YAML file for a folder, a file or a bundled name."""
+    path = Path(path)
+    if path.is_dir():
+        return path / SURVEY_FILE
+    if not path.exists() and len(path.parts) == 1 and not path.suffix and (bundled_folder() / path).is_dir():
+        return bundled_folder() / path / SURVEY_FILE
+    return path
+
+
+def _there(instrument: Instrument | None) -> Instrument:
+    if instrument is None:
+        raise RuntimeError("an instrument without faults was not built")
+    return instrument
+
+
+# ---- files a survey names -------------------------------------------------------------------
+
+
+def _instruments_of(source: Source) -> tuple[list[Source], list[Finding]]:
+    """The sources of the named instrument files; a path that leads elsewhere is a fault."""
+    sources: list[Source] = []
+    faults: list[Finding] = []
+    named = source.data.get("instruments")
+    for index, name in enumerate(named if isinstance(named, list) else []):
+        if not isinstance(name, str):
+            continue  # the file form says so with its place
+        place = source.place("instruments", index)
+        problem = _unsafe(name, source.path)
+        if problem:
+            faults.append(fault(place, *problem))
+            continue
+        try:
+            sources.append(read_yaml(source.path.parent / name))
+        except InstrumentError as refused:
+            faults += [finding for finding in refused.findings if isinstance(finding, Finding)]
+    return sources, faults
+
+
+def _unsafe(name: str, survey: Path) -> tuple[str, str] | None:
+    """Why a file named by a survey is not read, or None."""
+    surveys = survey.resolve().parent.parent
+    path = Path(name)
+    try:
+        target = (survey.parent / path).resolve()
+    except (OSError, ValueError, RuntimeError):
+        target = Path("/")
+    if path.is_absolute() or "\\" in name or ":" in name or not target.is_relative_to(surveys):
+        return "PathOutside", (
+            f"'{name}' leads out of the surveys folder; give a relative path inside it, as ../instruments/name.yaml."
+        )
+    if target.suffix not in (".yaml", ".yml"):
+        return "NotYaml", f"'{name}' is no YAML file; instruments end in .yaml."
+    if not target.is_file():
+        near = [other.name for other in target.parent.glob("*.y*ml")] if target.parent.is_dir() else []
+        return "NoSuchFile", f"There is no file '{name}'.{suggestion(target.name, near)}"
+    return None
+
+
+def _refuse_other_version(source: Source) -> None:
+    """A file of a later form is not read in part."""
+    faults = version_faults(source)
+    if faults and faults[0].code == "VersionError":
+        refuse(faults)
