@@ -42,6 +42,6 @@ MADE = {".venv", "output", ".git", "build"}
 
 
 def test_no_text_names_a_registry_host():
-    hosts = re.compile(r"(pypi|pythonhosted|npmjs)\.(org|com)|deb\.debian")
+    hosts = re.compile(r"(pypi|pythonhosted|npmjs)\.(org|com)|deb\.debian|cran\.r-project", flags=re.I)
     files = [p for p in ROOT.rglob("*") if p.suffix in TEXT and not MADE & set(p.relative_to(ROOT).parts)]
     assert not [p for p in files if hosts.search(p.read_text(encoding="utf-8", errors="replace"))]
