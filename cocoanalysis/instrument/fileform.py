@@ -16,7 +16,14 @@ SCHEMA_VERSION = 1
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,18}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Line = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
-Label = Annotated[dict[Language, Line], Field(min_length=1, description="Text by language, as {en: …, da: …}.")]
+Label = Annotated[
+    dict[Language, Line],
+    Field(
+        min_length=1,
+        description="Text by language, as {en: …, da: …}.",
+        json_schema_extra={"additionalProperties": False},
+    ),
+]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?([-+.][A-Za-z0-9.]+)?$")]
 Status = Literal["draft", "reviewed", "back-translated"]
 Reason = Literal[
