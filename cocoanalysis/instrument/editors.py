@@ -10,10 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from cocoanalysis.instrument.fileform import SCHEMA_VERSION, InstrumentFile, SurveyFile
 from cocoanalysis.instrument.reading import bundled_folder
 
-FILES = {"instrument": InstrumentFile, "survey": SurveyFile}
+FILES: dict[str, type[BaseModel]] = {"instrument": InstrumentFile, "survey": SurveyFile}
 
 
 def json_schema(kind: str) -> dict[str, Any]:
