@@ -18,6 +18,14 @@ PUBLIC = {
     "read_survey": "instrument.reading",
     # responses and fieldwork: who answered, and how carefully?
     # measurement: are the scales any good?
+    "item_analysis": "measurement.items",
+    "kmo": "measurement.retention",
+    "bartlett": "measurement.retention",
+    "parallel_analysis": "measurement.retention",
+    "velicer_map": "measurement.retention",
+    "retention": "measurement.retention",
+    "efa": "measurement.exploratory",
+    "reliability": "measurement.reliability",
     # propositions: does the article hold?
     "regress": "propositions.regression",
     # worlds: what would we see if …?
