@@ -26,6 +26,7 @@ PUBLIC = {
     "retention": "measurement.retention",
     "efa": "measurement.exploratory",
     "reliability": "measurement.reliability",
+    "polychoric": "measurement.moments",
     # propositions: does the article hold?
     "regress": "propositions.regression",
     # worlds: what would we see if …?
