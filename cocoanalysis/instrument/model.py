@@ -7,6 +7,7 @@ A `Survey` is what every later room holds: it labels, keys, scores and groups. I
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -363,6 +364,19 @@ class Survey:
             f"Survey({self.id} {self.version}: {len(self.constructs)} constructs, {len(self.items)} items, "
             f"{len(self.background)} background questions; {', '.join(self.languages)})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "version": self.version,
+            "languages": ", ".join(self.languages),
+            "constructs": len(self.constructs),
+            "items": len(self.items),
+            "background questions": len(self.background),
+            "forms": ", ".join(self.forms) or "full",
+            "doubts": len(self.doubts),
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
+        return f"<h4>{escape(in_language(self.title, 'en'))}</h4><table>{rows}</table>"
 
     def findings(self) -> tuple[Finding, ...]:
         """Every doubt about the files, with file, line and column (errors were raised on reading)."""

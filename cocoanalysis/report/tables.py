@@ -170,6 +170,40 @@ def framed(frame: pd.DataFrame, *, title: str = "Table", id: str = "coco-frame")
     return _table(frame, frame if plain_index else frame.reset_index(), title, id=id)
 
 
+def constructs(survey: Any) -> GT:
+    """What a survey measures: one row a construct, in the order of the files."""
+    rows = [
+        {
+            "construct": survey.label(id),
+            "role": construct.role or "",
+            "point": construct.point or "",
+            "items": len(construct.items),
+            "reverse": sum(survey.items[item].key < 0 for item in construct.items),
+            "answered by": construct.scale.title.get("en", construct.scale.id),
+            "kind": "composite" if construct.composite else "reflective",
+        }
+        for id, construct in survey.constructs.items()
+    ]
+    return _table(survey, pd.DataFrame(rows), f"What '{survey.title['en']}' measures", id="coco-constructs")
+
+
+def items(survey: Any, name: str | Sequence[str] | None = None, *, language: str = "en") -> GT:
+    """The items of a construct or block: wording, key, and the point of the source each stands for."""
+    chosen = [survey.items[id] for id in survey.item_ids(name)]
+    rows = [
+        {
+            "item": item.id,
+            "wording": item.wording(language),
+            "key": "reverse" if item.key < 0 else "forward",
+            "stands for": item.source,
+            "status": item.status.get(language, ""),
+        }
+        for item in chosen
+    ]
+    title = f"Items: {survey.label(name)}" if isinstance(name, str) else "Items"
+    return _table(survey, pd.DataFrame(rows), title, id="coco-items")
+
+
 def descriptives(result: Any) -> GT:
     """Items one by one: answers, mean, spread, lowest and highest category, item–rest correlation."""
     frame = _item_frame(result)
