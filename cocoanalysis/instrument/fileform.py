@@ -263,6 +263,24 @@ class SampleEntry(Entry):
     note: Prose | None = None
 
 
+class ChangeEntry(Entry):
+    """One change that this survey makes to the survey it extends."""
+
+    kind: ChangeKind
+    id: str | None = None
+    text: Wording | None = None
+    label: Label | None = None
+    stem: Wording | None = None
+    question: Wording | None = None
+    key: Literal["forward", "reverse"] | None = None
+    scale: str | None = None
+    score: ScoreRuleEntry | None = None
+    item: ItemEntry | None = None
+    to: str | None = None
+    after: str | None = None
+    note: Prose | None = None
+
+
 class SurveyFile(Entry):
     """A survey: which instruments, in which order, as which forms."""
 
@@ -274,6 +292,8 @@ class SurveyFile(Entry):
     licence: Prose | None = None
     source: Prose | None = None
     languages: list[Language] = Field(min_length=1)
+    extends: str | None = None
+    changes: list[ChangeEntry] = Field(default_factory=list)
     changelog: list[ChangeLogEntry] = Field(default_factory=list)
     instruments: list[str] = Field(default_factory=list)
     identifiers: IdentifiersEntry = IdentifiersEntry()

@@ -326,6 +326,7 @@ class Survey:
     ``items``, ``constructs``, ``background`` and ``attention`` are by id, in the order of the
     files; ``blocks`` are named groups of constructs and ``scores`` defined composites.
     ``cluster``, ``respondent``, ``collaboration`` and ``organisation`` name identifier columns.
+    ``extends`` says which survey, in which version, this one was made from.
     """
 
     id: str
@@ -353,6 +354,7 @@ class Survey:
     thanks: Words
     samples: tuple[Sample, ...]
     changelog: tuple[Change, ...]
+    extends: str | None
     path: Path
     folder: Path
     sha256: str

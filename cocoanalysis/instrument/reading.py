@@ -11,13 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from cocoanalysis.errors import InstrumentError, listed, suggestion
+from cocoanalysis.instrument import fileform as form
+from cocoanalysis.instrument.extending import extended
 from cocoanalysis.instrument.findings import Finding, fault, refuse
 from cocoanalysis.instrument.instrumentfile import instrument_from, version_faults
 from cocoanalysis.instrument.model import Instrument, Survey
 from cocoanalysis.instrument.surveyfile import survey_from
+from cocoanalysis.instrument.validation import fit
 from cocoanalysis.instrument.yamlfile import Source, read_yaml
 
 SURVEY_FILE = "survey.yaml"
+DEEPEST_BASE = 5
 
 
 def bundled(name: str) -> Path:
@@ -77,10 +81,41 @@ def read_survey(path: str | Path) -> Survey:
     ------
     InstrumentError : all faults of the survey and its instruments, each with file:line:column
     """
-    file = survey_file(path)
-    source = read_yaml(file)
+    source = read_yaml(survey_file(path))
+    return survey_from(*survey_sources(source))
+
+
+def survey_sources(source: Source, depth: int = 0) -> tuple[Source, list[Source], list[Finding]]:
+    """A survey's source with its instruments' sources, a base's changes applied; and the faults so far."""
     _refuse_other_version(source)
-    return survey_from(source, *_instruments_of(source))
+    instruments, faults = _instruments_of(source)
+    if not isinstance(source.root.value, dict) or "extends" not in source.root.value:
+        return source, instruments, faults
+    refuse(fit(source, form.SurveyFile)[1])
+    base, problem = _base_of(source, depth)
+    if base is None:
+        return source, instruments, [*faults, *problem]
+    base, inherited, wrong = survey_sources(base, depth + 1)
+    wrong += fit(base, form.SurveyFile)[1]
+    refuse([*wrong, *(misfit for one in inherited for misfit in fit(one, form.InstrumentFile)[1])])
+    source, inherited, unfit = extended(source, base, inherited)
+    return source, [*inherited, *instruments], [*faults, *unfit]
+
+
+def _base_of(source: Source, depth: int) -> tuple[Source | None, list[Finding]]:
+    """The survey that this one extends: a bundled name, or a path inside the surveys folder."""
+    name, place = str(source.root.value["extends"].value), source.place("extends")
+    if depth >= DEEPEST_BASE:
+        sentence = f"'{name}' extends a survey that extends another …; at most {DEEPEST_BASE} steps, and no circle."
+        return None, [fault(place, "Circular", sentence)]
+    near = source.path.parent / name
+    if not near.exists() and (bundled_folder() / name / SURVEY_FILE).is_file() and "/" not in name:
+        return read_yaml(bundled(name) / SURVEY_FILE), []
+    relative = f"{name}/{SURVEY_FILE}" if near.is_dir() else name
+    if problem := _unsafe(relative, source.path):
+        names = sorted(path.parent.name for path in bundled_folder().glob(f"*/{SURVEY_FILE}"))
+        return None, [fault(place, problem[0], f"{problem[1]} Bundled surveys are {listed(names)}.")]
+    return read_yaml(source.path.parent / relative), []
 
 
 def check_survey(path: str | Path) -> list[Finding]:

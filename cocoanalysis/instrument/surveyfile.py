@@ -17,6 +17,7 @@ from cocoanalysis.instrument.instrumentfile import changes, instrument_from, pro
 from cocoanalysis.instrument.model import (
     Address,
     Background,
+    Change,
     Construct,
     Form,
     Instrument,
@@ -42,7 +43,7 @@ def survey_from(source: Source, instruments: Iterable[Source], faults: Iterable[
         instrument, wrong = instrument_from(inner)
         faults += wrong
         made += [instrument] if instrument else []
-    if file is not None and not file.instruments and not made:
+    if file is not None and not sources and not faults:
         place = source.place("instruments")
         faults.append(
             fault(place, "EmptyInstrument", "The survey names no instruments; list them under 'instruments:'.")
@@ -297,7 +298,8 @@ class _Assembly:
             introduction=file.introduction or {},
             thanks=file.thanks or {},
             samples=tuple(_sample(sample) for sample in file.samples),
-            changelog=changes(file.changelog, file.version),
+            changelog=(*changes(file.changelog, file.version), *applied(file.changes, file.version)),
+            extends=file.extends,
             path=self.source.path,
             folder=self.source.path.parent,
             sha256=digest.hexdigest(),
@@ -305,6 +307,12 @@ class _Assembly:
             doubts=(),
         )
         return replace(survey, doubts=tuple(doubts_of(survey, self.sources)))
+
+
+def applied(entries: Iterable[form.ChangeEntry], version: str) -> tuple[Change, ...]:
+    """The changes that made this survey from its base, as entries of the change log."""
+    named = [(entry, entry.id or (entry.item.id if entry.item else "")) for entry in entries]
+    return tuple(Change(version=version, kind=entry.kind, ids=(id,), note=prose(entry.note)) for entry, id in named)
 
 
 def _form(name: str, entry: Any, languages: Iterable[str]) -> Form:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -44,12 +44,11 @@ NAMED |= {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One value of the file with line and column; a mapping also knows where its keys stand."""
+    """One value of the file with its place; a mapping also knows where its keys stand."""
 
     value: Any  # dict[str, Node] | list[Node] | scalar
-    line: int
-    column: int
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    place: Place
+    keys: dict[str, Place] = field(default_factory=dict)
 
     def plain(self) -> Any:
         """The value without places: dicts, lists and scalars."""
@@ -75,16 +74,16 @@ class Source:
 
     def place(self, *steps: str | int, key: bool = False) -> Place:
         """Where the value under these steps stands (or its key); as near as the file goes."""
-        node, where = self.root, (self.root.line, self.root.column)
+        node, where = self.root, self.root.place
         for step in steps:
             inside = node.value
             if isinstance(inside, dict) and step in inside:
-                where = node.keys[str(step)] if key else (inside[step].line, inside[step].column)
+                where = node.keys[str(step)] if key else inside[step].place
                 node = inside[step]
             elif isinstance(inside, list) and isinstance(step, int) and step < len(inside):
                 node = inside[step]
-                where = (node.line, node.column)
-        return Place(self.file, *where)
+                where = node.place
+        return where
 
 
 def read_yaml(path: str | Path, *, error: type[CocoError] = InstrumentError) -> Source:
@@ -191,19 +190,19 @@ class _Builder:
     def node(self, event: Event, events: Iterator[Event], depth: int) -> Node:
         self._limits(event, depth)
         self._plain_style(event)
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        place = Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, MappingStartEvent):
-            return self._mapping(events, depth, line, column)
+            return self._mapping(events, depth, place)
         if isinstance(event, SequenceStartEvent):
             values = []
             while not isinstance(inner := next(events), SequenceEndEvent):
                 values.append(self.node(inner, events, depth + 1))
-            return Node(values, line, column)
-        return Node(scalar(event) if isinstance(event, ScalarEvent) else None, line, column)
+            return Node(values, place)
+        return Node(scalar(event) if isinstance(event, ScalarEvent) else None, place)
 
-    def _mapping(self, events: Iterator[Event], depth: int, line: int, column: int) -> Node:
+    def _mapping(self, events: Iterator[Event], depth: int, place: Place) -> Node:
         values: dict[str, Node] = {}
-        keys: dict[str, tuple[int, int]] = {}
+        keys: dict[str, Place] = {}
         while not isinstance(event := next(events), MappingEndEvent):
             key_node = self.node(event, events, depth + 1)
             value = self.node(next(events), events, depth + 1)
@@ -212,11 +211,10 @@ class _Builder:
                 continue
             key = unicodedata.normalize("NFC", event.value)
             if key in keys:
-                first = Place(self.file, *keys[key])
-                self._fault(event, "DuplicateKey", f"The key '{key}' stands twice here; the first is at {first}.")
+                self._fault(event, "DuplicateKey", f"The key '{key}' stands twice here; the first is at {keys[key]}.")
                 continue
-            values[key], keys[key] = value, (key_node.line, key_node.column)
-        return Node(values, line, column, keys)
+            values[key], keys[key] = value, key_node.place
+        return Node(values, place, keys)
 
     def _directives(self, event: DocumentStartEvent) -> None:
         if event.version and tuple(event.version) != (1, 2):
@@ -258,16 +256,3 @@ def scalar(event: ScalarEvent) -> Any:
     if DECIMAL.fullmatch(text) and not LEADING_ZERO.match(text):
         return float(text)
     return text
-
-
-def walk(source: Source) -> Iterator[tuple[Sequence[str | int], Node]]:
-    """Every node of the file with the steps that lead to it."""
-    stack: list[tuple[tuple[str | int, ...], Node]] = [((), source.root)]
-    while stack:
-        steps, node = stack.pop()
-        yield steps, node
-        inside = node.value
-        if isinstance(inside, dict):
-            stack += [((*steps, key), inner) for key, inner in inside.items()]
-        elif isinstance(inside, list):
-            stack += [((*steps, index), inner) for index, inner in enumerate(inside)]
