@@ -27,6 +27,10 @@ PUBLIC = {
     "efa": "measurement.exploratory",
     "reliability": "measurement.reliability",
     "polychoric": "measurement.moments",
+    "icc": "measurement.aggregation",
+    "rwg": "measurement.aggregation",
+    "average_deviation": "measurement.aggregation",
+    "within_between": "measurement.aggregation",
     # propositions: does the article hold?
     "regress": "propositions.regression",
     # worlds: what would we see if …?
