@@ -32,6 +32,10 @@ PUBLIC = {
     "average_deviation": "measurement.aggregation",
     "within_between": "measurement.aggregation",
     # propositions: does the article hold?
+    "read_plan": "propositions.plan",
+    "Plan": "propositions.plan",
+    "judge": "propositions.verdicts",
+    "Verdicts": "propositions.verdicts",
     "regress": "propositions.regression",
     # worlds: what would we see if …?
     # report: how does it look?

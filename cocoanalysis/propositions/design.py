@@ -120,7 +120,7 @@ def build(
     complete = frame.notna().all(axis=1)
     for column in groups.values():
         complete &= column.notna().to_numpy()
-    used = frame[complete.to_numpy()]
+    used = _without_unused(frame[complete.to_numpy()])
     if used.empty:
         raise ModelError(
             f"No row of the data is complete in all of {listed([*names, *cluster])}, so there is nothing to fit.",
@@ -143,6 +143,14 @@ def build(
         tuple(cluster),
         categories,
     )
+
+
+def _without_unused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories that no complete row has would be columns of zeros."""
+    present = {
+        n: c.cat.remove_unused_categories() for n, c in frame.items() if isinstance(c.dtype, pd.CategoricalDtype)
+    }
+    return frame.assign(**{str(name): column for name, column in present.items()})
 
 
 def _table(data: Any) -> pd.DataFrame:

@@ -47,7 +47,7 @@ class EstimationEntry(Entry):
     model: Literal["ols", "mixed"] = "ols"
     vcov: Literal["CR2", "CR3", "cluster", "HC3", "classical"] = "CR2"
     missing: Literal["listwise"] = "listwise"
-    means_from: int = Field(30, ge=2)  # collaboration means are added from so many collaborations on
+    means_from: int = Field(default=30, ge=2)  # collaboration means are added from so many collaborations on
 
 
 class LatentEntry(Entry):
@@ -314,7 +314,8 @@ def _within_itself(source: Source, form: PlanForm) -> Iterator[Finding]:
 def _pairings(source: Source, form: PlanForm) -> Iterator[Finding]:
     """Settings that do not go together are a fault of the plan, never a silent fallback."""
     if form.estimation.model == "mixed" and form.estimation.vcov != "classical":
-        text = f"A mixed model brings its own errors: with model 'mixed' take vcov 'classical', not {form.estimation.vcov}."
+        came = form.estimation.vcov
+        text = f"A mixed model brings its own errors: with model 'mixed' take vcov 'classical', not {came}."
         yield fault(source.place("estimation", "vcov"), "InvalidPairing", text)
     ordinal, missing = form.latent.estimator == "wlsmv", form.latent.missing
     if (missing == "fiml" and ordinal) or (missing == "pairwise" and not ordinal):

@@ -1,0 +1,433 @@
+"""What the data say about each hypothesis: `judge` applies the plan and gives `Verdicts`.
+
+The rule, by precedence, inside one family of m rows: *not testable* when the model has no
+admissible answer; *negligible* when both one-sided tests reject an effect as large as the
+smallest of interest (Schuirmann, 1987; Lakens, 2017), Holm-adjusted; *supported* or
+*contradicted* when the Holm-adjusted p is below alpha and the sign is or is not the stated one;
+else *inconclusive*. Not significant alone never reads 'no effect'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
+from cocoanalysis.propositions.design import variables
+from cocoanalysis.propositions.estimands import ESTIMANDS, Answers, Equation, Estimated, Row, rows_of
+from cocoanalysis.propositions.evidence import Permuted, two_sided
+from cocoanalysis.propositions.plan import EXPECTED, Plan
+from cocoanalysis.propositions.regression import Regression, regress
+from cocoanalysis.responses.selection import as_frame
+from cocoanalysis.result import Result
+
+VERDICTS = ("supported", "negligible", "contradicted", "inconclusive", "not testable")
+PROMISED = [
+    "hypothesis", "proposition", "outcome", "predictor", "expected", "estimate", "ci_lower", "ci_upper", "p_value",
+    "p_adjusted", "sesoi", "verdict", "reason", "label",
+]  # fmt: skip
+MORE = [
+    "kind", "level", "family", "se", "df", "simultaneous_lower", "simultaneous_upper", "tost_p", "tost_p_adjusted",
+    "sesoi_points", "n", "n_clusters", "equation",
+]  # fmt: skip
+
+
+class Claim(NamedTuple):
+    """A row of the plan with what was estimated for it, before families are corrected."""
+
+    id: str
+    row: Row
+    family: str
+    level: str
+    expected: str
+    sesoi: float | None
+    found: Estimated
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict(Result):
+    """One row: the claim, the estimate, and what follows. `.fit` is the regression behind it."""
+
+    numbers: Mapping[str, Any]
+    equations: tuple[Equation, ...]
+    refit: Callable[[tuple[Equation, ...]], tuple[Regression, ...]]
+    sentence: str = ""
+    provenance: str = "yours"
+    survey: Any = None
+    title: str = "Verdict"
+
+    @property
+    def verdict(self) -> str:
+        return str(self.numbers["verdict"])
+
+    @property
+    def reason(self) -> str:
+        return str(self.numbers["reason"])
+
+    @cached_property
+    def fits(self) -> tuple[Regression, ...]:
+        """Every equation behind the row, fitted by `regress`, the outcome's last."""
+        return self.refit(self.equations)
+
+    @property
+    def fit(self) -> Regression:
+        """The regression of the outcome behind the row."""
+        if not self.equations:
+            raise PlanError(f"{self.numbers['hypothesis']} rests on no regression.", code="NoRegression")
+        return self.fits[-1]
+
+    def tidy(self) -> pd.DataFrame:
+        return pd.DataFrame([self.numbers], columns=[*PROMISED, *MORE])
+
+    def _shown(self) -> pd.DataFrame:
+        return self.tidy()[PROMISED]
+
+
+@dataclass(frozen=True, repr=False)
+class Verdicts(Result):
+    """Every hypothesis of a plan with its verdict: `tidy()`, `glance()`, and `verdicts["H1"]` for one of them.
+
+    Attributes
+    ----------
+    plan : the plan that was applied, with its hash
+    rows : tuple of Verdict, confirmatory rows in the plan's order, then what stands beside them
+    ledger : every exclusion, with its rule, reason and count
+    fitted, reported : how many regressions were fitted, and how many rows are reported
+    """
+
+    plan: Plan
+    rows: tuple[Verdict, ...]
+    ledger: pd.DataFrame
+    fitted: int
+    provenance: str = "yours"
+    survey: Any = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    deviations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    title: str = "Verdicts"
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a hypothesis and outcome; estimates are standardised, intervals at 95 %."""
+        return pd.DataFrame([row.numbers for row in self.rows], columns=[*PROMISED, *MORE])
+
+    def glance(self) -> pd.DataFrame:
+        """One row: the plan, its hash, and how many hypotheses ended in each verdict."""
+        counted = [row.verdict for row in self.rows if not str(row.numbers["label"]).startswith("exploratory")]
+        counts = {name.replace(" ", "_"): counted.count(name) for name in VERDICTS}
+        return pd.DataFrame([{"plan": self.plan.id, "hash": self.plan.hash, **self.settings, **counts}])
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: str | tuple[str, str]) -> Verdict:
+        """``verdicts["H1"]``; where a hypothesis has several rows, ``verdicts["H5", "durability"]``."""
+        id, which = (key, None) if isinstance(key, str) else key
+        found = [row for row in self.rows if row.numbers["hypothesis"] == id]
+        if which is not None:
+            found = [row for row in found if which in (row.numbers["outcome"], row.numbers["predictor"])]
+        if len(found) == 1:
+            return found[0]
+        known = list(dict.fromkeys(str(row.numbers["hypothesis"]) for row in self.rows))
+        if found:
+            part = "predictor" if len({row.numbers["outcome"] for row in found}) == 1 else "outcome"
+            parts = [f"['{id}', '{row.numbers[part]}']" for row in found]
+            raise PlanError(f"{id} has {len(found)} rows; take one of {listed(parts)}.", code="SeveralRows")
+        raise PlanError(
+            f"There is no row '{id}'{f' with {which}' if which else ''}; there are {listed(known, 60)}."
+            f"{suggestion(id, known)}",
+            code="UnknownHypothesis",
+        )
+
+    @property
+    def note(self) -> str:
+        return f"{self.fitted} regressions fitted, {len(self.rows)} rows reported. Plan {self.plan.hash[:12]}."
+
+    def notes(self) -> list[str]:
+        causal = (
+            "Associations in cross-sectional answers: they show no causes, and cannot tell reverse causation apart."
+        )
+        return [*super().notes(), causal, self.note, *(str(diagnostic) for diagnostic in self.diagnostics)]
+
+    def _shown(self) -> pd.DataFrame:
+        return self.tidy()[PROMISED]
+
+
+def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
+    """Apply a plan to answers and say for each hypothesis what follows.
+
+    Parameters
+    ----------
+    plan : from `read_plan`
+    responses : Responses (the plan's exclusions are applied here, once, and stand in the ledger), or a DataFrame with
+        the scores and background under the plan's names and the survey's cluster column
+    seed : of the Monte Carlo intervals
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    PlanError : UnknownVariable, NoCluster
+    """
+    survey = getattr(responses, "survey", None)
+    used = exclude(plan, responses) if survey is not None else responses
+    answers = answers_of(plan, used)
+    claims = estimate(plan, answers, seed)
+    decided = decide(plan, claims)
+    provenance = getattr(responses, "provenance", "yours")
+    ledger = used.ledger if survey is not None else pd.DataFrame()
+    refit = _refitter(plan, answers, provenance, survey)
+    rows = tuple(
+        Verdict(
+            numbers=numbers,
+            equations=claim.found.equations,
+            refit=refit,
+            sentence=claim.row.hypothesis.sentence.get("en", ""),
+            provenance=provenance,
+            survey=survey,
+            title=f"{claim.id}: {claim.row.hypothesis.sentence.get('en', claim.row.predictor)}",
+        )
+        for claim, numbers in zip(claims, decided)
+    )
+    settings = {"alpha": plan.form.alpha, **plan.form.estimation.model_dump(), "seed": seed}
+    fitted = len({equation.formula for claim in claims for equation in claim.found.equations})
+    return Verdicts(
+        plan=plan,
+        rows=rows,
+        ledger=ledger,
+        fitted=fitted,
+        provenance=provenance,
+        survey=survey,
+        settings=settings,
+    )
+
+
+def exclude(plan: Plan, responses: Any) -> Any:
+    """The responses after the plan's exclusions, each with its line in the ledger."""
+    if plan.form.exclusions and not any(str(name).startswith("flag_") for name in responses.frame.columns):
+        responses = responses.screen()
+    for exclusion in plan.form.exclusions:
+        responses = responses.exclude(exclusion.rule)
+    return responses
+
+
+def answers_of(plan: Plan, data: Any) -> Answers:
+    """The variables of a plan as arrays, with the survey's clusters."""
+    frame = variables(data, plan.variables())
+    survey = getattr(data, "survey", None) or plan.survey
+    name = getattr(survey, "cluster", None)
+    table = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
+    if not name or name not in table.columns:
+        return Answers(frame, None)
+    return Answers(frame, pd.factorize(table[name], sort=True)[0], name)
+
+
+def _refitter(
+    plan: Plan, answers: Answers, provenance: str, survey: Any
+) -> Callable[[tuple[Equation, ...]], tuple[Regression, ...]]:
+    """What fits the equations of a row by `regress`, all on the rows that all of them use."""
+
+    def refit(equations: tuple[Equation, ...]) -> tuple[Regression, ...]:
+        names = [name for equation in equations for name in equation.names]
+        table, cluster = answers.frame[answers.complete(names)], answers.cluster_name
+        if cluster is not None and answers.clusters is not None:
+            table = table.assign(**{cluster: answers.clusters[answers.complete(names)]})
+        choice = plan.form.estimation
+        settings: dict[str, Any] = {"model": choice.model, "vcov": choice.vcov, "cluster": cluster or False}
+        fits = [regress(equation.formula, table, **settings) for equation in equations]
+        return tuple(replace(fit, provenance=provenance, survey=survey) for fit in fits)
+
+    return refit
+
+
+# --- estimates, then verdicts ---------------------------------------------------------------------------------------
+
+
+def estimate(plan: Plan, answers: Answers, seed: int) -> list[Claim]:
+    """Every row of the plan estimated, followed by the between-collaborations slopes that stand beside them."""
+    claims, beside = [], []
+    for row in rows_of(plan):
+        hypothesis = row.hypothesis
+        found = ESTIMANDS[hypothesis.kind].estimate(row, answers, plan, seed)
+        sesoi = plan.sesoi(hypothesis)
+        claims.append(Claim(hypothesis.id, row, hypothesis.family, hypothesis.level, hypothesis.expected, sesoi, found))
+        if found.beside is not None:
+            extra = replace(found, evidence=found.beside, points=found.beside_points, beside=None)
+            size = plan.form.sesoi.collaboration
+            beside.append(
+                Claim(f"{hypothesis.id} between", row, "beside", "collaboration", hypothesis.expected, size, extra)
+            )
+    return [*claims, *beside]
+
+
+def decide(plan: Plan, claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    """The verdict rule on all claims, family by family; the table's rows in the claims' order."""
+    tests = [_tests(claim) for claim in claims]
+    rows: list[dict[str, Any]] = [{} for _ in claims]
+    for family in dict.fromkeys(claim.family for claim in claims):
+        members = [k for k, claim in enumerate(claims) if claim.family == family]
+        entry = plan.form.families.get(family)
+        correction = entry.correction if entry else "bh"
+        label = "confirmatory" if entry and not entry.exploratory else "exploratory"
+        adjusted = {key: adjust([tests[k][key] for k in members], correction) for key in ("p_value", "tost_p")}
+        against = adjust([tests[k]["against"] for k in members], correction)
+        for place, k in enumerate(members):
+            test = tests[k] | {
+                "p_adjusted": adjusted["p_value"][place],
+                "tost_p_adjusted": adjusted["tost_p"][place],
+                "against_adjusted": against[place],
+            }
+            rows[k] = _row(plan, claims[k], test, len(members), label)
+    return rows
+
+
+def adjust(p_values: Sequence[float], correction: str) -> np.ndarray:
+    """Adjusted p values over a family (Holm, 1979; Benjamini & Hochberg, 1995).
+
+    A missing one counts as 1, so that it still takes its place in the family.
+    """
+    p = np.asarray(p_values, float)
+    if correction == "none" or np.isnan(p).all():
+        return p
+    filled, m = np.where(np.isnan(p), 1.0, p), len(p)
+    order = np.argsort(filled)
+    ranked, adjusted = filled[order], np.empty(m)
+    if correction == "holm":
+        adjusted[order] = np.maximum.accumulate(ranked * np.arange(m, 0, -1))
+    else:
+        adjusted[order] = np.minimum.accumulate((ranked * m / np.arange(1, m + 1))[::-1])[::-1]
+    return np.where(np.isnan(p), np.nan, np.minimum(adjusted, 1.0))
+
+
+def _tests(claim: Claim) -> dict[str, float]:
+    """Unadjusted p values of a claim: of the claim itself, of equivalence, and against it."""
+    evidence, size = claim.found.evidence, claim.sesoi
+    if evidence is None:
+        return {"p_value": np.nan, "tost_p": np.nan, "against": np.nan}
+    tost = np.nan if size is None else max(evidence.above(-size), evidence.below(size))
+    if claim.expected == "noninferior":
+        edge = -(size or 0.0)
+        return {"p_value": evidence.above(edge), "tost_p": tost, "against": evidence.below(edge)}
+    return {"p_value": two_sided(evidence), "tost_p": tost, "against": np.nan}
+
+
+def _row(plan: Plan, claim: Claim, test: dict[str, float], members: int, label: str) -> dict[str, Any]:
+    found, evidence, alpha = claim.found, claim.found.evidence, plan.form.alpha
+    low, high = (np.nan, np.nan) if evidence is None else evidence.interval(0.95)
+    wide = (np.nan, np.nan) if evidence is None else evidence.interval(1 - alpha / members)
+    verdict, reason = rule(claim, test, alpha, (low, high))
+    size = np.nan if claim.sesoi is None else claim.sesoi
+    return {
+        "hypothesis": claim.id,
+        "proposition": claim.row.hypothesis.point,
+        "outcome": claim.row.outcome,
+        "predictor": claim.row.predictor,
+        "expected": EXPECTED[claim.expected],
+        "estimate": np.nan if evidence is None else evidence.estimate,
+        "ci_lower": low,
+        "ci_upper": high,
+        "p_value": test["p_value"],
+        "p_adjusted": test["p_adjusted"],
+        "sesoi": size,
+        "verdict": verdict,
+        "reason": reason,
+        "label": label,
+        "kind": claim.row.hypothesis.kind,
+        "level": claim.level,
+        "family": claim.family,
+        "se": np.nan if evidence is None else evidence.se,
+        "df": np.nan if evidence is None else evidence.df,
+        "simultaneous_lower": wide[0],
+        "simultaneous_upper": wide[1],
+        "tost_p": test["tost_p"],
+        "tost_p_adjusted": test["tost_p_adjusted"],
+        "sesoi_points": size * found.points,
+        "n": found.n,
+        "n_clusters": found.n_clusters,
+        "equation": "; ".join(equation.formula for equation in found.equations),
+    }
+
+
+def rule(claim: Claim, test: Mapping[str, float], alpha: float, interval: tuple[float, float]) -> tuple[str, str]:
+    """The verdict and its reason in words."""
+    evidence = claim.found.evidence
+    if evidence is None:
+        return "not testable", f"Not testable: {claim.found.fault}."
+    if isinstance(evidence, Permuted):
+        return _necessity(evidence, test, alpha)
+    if claim.expected == "noninferior":
+        return _noninferiority(claim, test, alpha)
+    detectable = test["p_adjusted"] < alpha
+    if test["tost_p_adjusted"] < alpha:
+        also = f" It is detectable all the same ({_p(test['p_adjusted'])})." if detectable else ""
+        bound = f"smaller than the SESOI of {claim.sesoi:.2f}{_points(claim)}"
+        return "negligible", f"The effect is {bound} in either direction (TOST {_p(test['tost_p_adjusted'])}).{also}"
+    if detectable:
+        stated = (evidence.estimate > 0) == (claim.expected == "positive")
+        sign = "has the stated sign" if stated else "has the opposite sign"
+        text = f"The effect {sign} ({_p(test['p_adjusted'])}, adjusted){_size(claim, interval)}."
+        return ("supported" if stated else "contradicted"), text
+    return "inconclusive", _why_inconclusive(claim, test, alpha)
+
+
+def _size(claim: Claim, interval: tuple[float, float]) -> str:
+    if claim.sesoi is None:
+        return "; no SESOI is set, so its size is not judged"
+    near = min(abs(interval[0]), abs(interval[1])) if interval[0] * interval[1] > 0 else 0.0
+    if near > claim.sesoi:
+        return f"; substantial: the interval's near bound exceeds the SESOI of {claim.sesoi:.2f}{_points(claim)}"
+    return "; direction established, size uncertain"
+
+
+def _noninferiority(claim: Claim, test: Mapping[str, float], alpha: float) -> tuple[str, str]:
+    edge = f"−{claim.sesoi:.2f}{_points(claim)}" if claim.sesoi else "0"
+    if test["p_adjusted"] < alpha:
+        small = test["tost_p_adjusted"] < alpha
+        also = " It is smaller than the SESOI in either direction." if small else ""
+        return "supported", f"The effect lies above {edge} (one-sided {_p(test['p_adjusted'])}, adjusted).{also}"
+    if test["against_adjusted"] < alpha:
+        return "contradicted", f"The effect lies below {edge} (one-sided {_p(test['against_adjusted'])}, adjusted)."
+    return "inconclusive", f"Neither above nor below {edge} with this precision; that is no evidence of either."
+
+
+def _necessity(evidence: Permuted, test: Mapping[str, float], alpha: float) -> tuple[str, str]:
+    size = f"d = {evidence.estimate:.2f}"
+    if test["p_adjusted"] < alpha and evidence.estimate >= 0.1:
+        return "supported", f"The empty corner is larger than chance leaves it ({size}, {_p(test['p_adjusted'])})."
+    return "inconclusive", f"The empty corner is small or as chance would leave it ({size}, {_p(test['p_adjusted'])})."
+
+
+def _why_inconclusive(claim: Claim, test: Mapping[str, float], alpha: float) -> str:
+    text = (
+        f"Neither an effect nor its smallness is shown ({_p(test['p_adjusted'])}, adjusted); that is not 'no effect'."
+    )
+    evidence = claim.found.evidence
+    if claim.sesoi is None or evidence is None:
+        return f"{text} Without a SESOI 'negligible' is not available." if claim.sesoi is None else text
+    shifted = replace(evidence, estimate=0.0) if not hasattr(evidence, "draws") else None
+    if shifted is not None and shifted.above(-claim.sesoi) >= alpha:
+        place = " collaborations" if claim.level == "collaboration" else " rows and collaborations"
+        return f"{text} With so few{place} 'negligible' was out of reach even for an estimate of 0."
+    return text
+
+
+def _points(claim: Claim) -> str:
+    """The SESOI in the outcome's scale points for one SD of the predictor."""
+    if claim.sesoi is None or np.isnan(claim.found.points):
+        return ""
+    return f" ({claim.sesoi * claim.found.points:.2f} scale points)"
+
+
+def _p(value: float) -> str:
+    if value < 0.001:
+        return "p < .001"
+    return "p > .999" if value > 0.9995 else f"p = {value:.3f}".replace("0.", ".", 1)
