@@ -1,0 +1,337 @@
+"""Opening a file that somebody else made: what it is, how it is encoded, where it is broken.
+
+Everything is read as text; 'NA', 'None' and 'null' stay the answers that they are.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from cocoanalysis.errors import PlatformError, listed
+from cocoanalysis.fieldwork.platforms import Head, Options, Source
+
+MAX_CELLS = 250_000_000  # about 2.5 GB as nullable integers
+MAX_UNPACKED = 1_000_000_000  # bytes of an unpacked spreadsheet
+MAX_RATIO = 200  # unpacked to packed size; ordinary spreadsheets stay below 50
+DELIMITERS = ",;\t|"
+MAGIC = {
+    b"\xd0\xcf\x11\xe0": "ole",
+    b"PK\x03\x04": "zip",
+    b"PAR1": "parquet",
+    b"$FL2": "sav",
+    b"$FL3": "sav",
+    b"<sta": "dta",
+}
+
+
+def opened(path: str | Path, options: Options) -> Source:
+    """The file with its kind, judged by its first bytes.
+
+    Raises
+    ------
+    PlatformError : NoSuchFile, EmptyFile, LegacySpreadsheet, NotATable
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PlatformError(f"There is no file {path}.", code="NoSuchFile")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if not start.strip():
+        raise PlatformError(f"{path.name} is empty.", code="EmptyFile")
+    kind = MAGIC.get(start[:4], "text")
+    if kind == "text" and path.suffix.lower() in (".dta", ".por", ".sav", ".zsav"):
+        kind = path.suffix.lower()[1:].replace("zsav", "sav")
+    if kind == "ole":
+        raise PlatformError(
+            f"{path.name} is an encrypted workbook or one of the old .xls kind, which cannot be read safely; open it in "
+            "a spreadsheet and save it as .xlsx without a password, or as CSV.",
+            code="LegacySpreadsheet",
+        )
+    if kind == "zip":
+        kind = _checked_workbook(path)
+    return Source(path, kind, options)
+
+
+def _checked_workbook(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise PlatformError(f"{path.name} is a damaged archive; export it again.", code="TruncatedFile") from error
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(path.stat().st_size, 10_000):
+        raise PlatformError(
+            f"{path.name} would unpack to {unpacked:,} bytes, which no questionnaire export needs; it is not opened. "
+            "Save large exports as CSV.",
+            code="TooLarge",
+        )
+    if not any(part.filename == "xl/workbook.xml" for part in parts):
+        raise PlatformError(
+            f"{path.name} is an archive, not a table; unpack it and read the file inside ({listed(p.filename for p in parts[:5])}).",
+            code="NotATable",
+        )
+    return "xlsx"
+
+
+def head(source: Source, n: int = 6) -> Head:
+    """The first rows, for sniffers."""
+    if source.kind == "text":
+        return Head(source, list(itertools.islice(_records(decoded(source), delimiter(source)), n)))
+    if source.kind == "xlsx":
+        return Head(source, list(itertools.islice(workbook_rows(source), n)))
+    if source.kind == "parquet":
+        import pyarrow.parquet as pq
+
+        return Head(source, [pq.read_schema(source.path).names])
+    return Head(source, [])
+
+
+# Text ------------------------------------------------------------------------------------------
+
+
+def decoded(source: Source) -> bytes:
+    """The file as UTF-8 without a byte-order mark.
+
+    Raises
+    ------
+    PlatformError : EncodingError, NulByte, with the place in bytes
+    """
+    raw = source.path.read_bytes()
+    encoding = source.options.encoding or _encoding(raw)
+    if encoding == "utf-8":
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = raw.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        place = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        raise PlatformError(
+            f"{source.path.name} is not {encoding}{place}. Say how it is encoded, for example encoding='windows-1252' "
+            "for a file of an older Windows program, or export it as UTF-8.",
+            code="EncodingError",
+        ) from error
+    if encoding != "utf-8":
+        raw = text.removeprefix("\ufeff").encode()
+    if (place := raw.find(b"\x00")) >= 0:
+        raise PlatformError(
+            f"{source.path.name} holds a NUL byte at byte {place}: it is damaged, no text, or UTF-16 without its mark "
+            "(then say encoding='utf-16-le').",
+            code="NulByte",
+        )
+    return raw
+
+
+def _encoding(raw: bytes) -> str:
+    return "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+
+
+def _records(text: bytes, delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(10_000_000)
+    stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    return (row for row in csv.reader(stream, delimiter=delimiter, strict=False) if row)
+
+
+def delimiter(source: Source) -> str:
+    """The character between the cells, from the first rows.
+
+    Raises
+    ------
+    PlatformError : AmbiguousDelimiter
+    """
+    if source.options.delimiter:
+        return source.options.delimiter
+    start = _first_lines(decoded(source))
+    widths = {mark: [len(row) for row in itertools.islice(_records(start, mark), 30)] for mark in DELIMITERS}
+    fitting = [mark for mark, counts in widths.items() if counts and counts[0] > 1 and len(set(counts)) == 1]
+    if len(fitting) > 1:
+        names = _header_words(start, fitting)
+        fitting = [mark for mark in fitting if names[mark] == max(names.values())]
+    if len(fitting) > 1:
+        raise PlatformError(
+            f"The cells of {source.path.name} may be separated by {' or '.join(map(repr, fitting))}; "
+            "say which with delimiter=…",
+            code="AmbiguousDelimiter",
+        )
+    if fitting:
+        return fitting[0]
+    headed = {mark: counts[0] for mark, counts in widths.items() if counts}
+    best = max(headed, key=lambda mark: headed[mark], default=",")
+    return best
+
+
+def _header_words(start: bytes, marks: Sequence[str]) -> dict[str, int]:
+    """How many cells of the header are short single words, for each delimiter: names rather than sentences."""
+    rows = {mark: next(_records(start, mark)) for mark in marks}
+    return {mark: sum(bool(cell.strip()) and not set(cell) & set(DELIMITERS) for cell in row) for mark, row in rows.items()}
+
+
+def _first_lines(text: bytes, size: int = 200_000) -> bytes:
+    """The first whole lines of a text."""
+    if len(text) <= size:
+        return text
+    return text[: text.rfind(b"\n", 0, size) + 1] or text
+
+
+def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int = 1) -> pa.Table:
+    """A delimited text as a table of text columns (dictionary-encoded).
+
+    Parameters
+    ----------
+    names : unique column names; None takes the first row
+    skip : how many records stand before the answers
+
+    Raises
+    ------
+    PlatformError : RaggedRow, TruncatedFile, DuplicateColumn, UnnamedColumn, TooLarge
+    """
+    text, mark = decoded(source), delimiter(source)
+    header = next(_records(text, mark), [])
+    columns = list(names) if names is not None else unique_names(header, source)
+    _small_enough(text.count(b"\n") * len(columns), source)
+    if text.count(b'"') % 2:
+        raise _located(text, mark, len(columns), source)
+    try:
+        table = pa.csv.read_csv(
+            io.BytesIO(text),
+            read_options=pa.csv.ReadOptions(column_names=columns, skip_rows_after_names=skip),
+            parse_options=pa.csv.ParseOptions(delimiter=mark, newlines_in_values=True),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise _located(text, mark, len(columns), source) from error
+    return table if names is not None else _named_only(table, source)
+
+
+def _small_enough(cells: int, source: Source) -> None:
+    if cells > MAX_CELLS:
+        raise PlatformError(
+            f"{source.path.name} has about {cells:,} cells, more than the {MAX_CELLS:,} that are read at once; "
+            "split it by rows, or keep only the columns of the survey (a Parquet file reads only those).",
+            code="TooLarge",
+        )
+
+
+def unique_names(header: Sequence[str], source: Source) -> list[str]:
+    """The header as column names; an empty name is replaced by a number that cannot be an id.
+
+    Raises
+    ------
+    PlatformError : DuplicateColumn
+    """
+    names = [name.strip() or f"#{place + 1}" for place, name in enumerate(header)]
+    twice = list(dict.fromkeys(name for name in names if names.count(name) > 1))
+    if twice:
+        raise PlatformError(
+            f"{source.path.name} has more than one column headed {listed(map(repr, twice))}; rename one of them.",
+            code="DuplicateColumn",
+        )
+    return names
+
+
+def _named_only(table: pa.Table, source: Source) -> pa.Table:
+    """The table without nameless columns, which must be empty."""
+    for name in [name for name in table.column_names if name.startswith("#")]:
+        column = table[name].unify_dictionaries()
+        if column.num_chunks and any(text for text in column.chunk(0).dictionary.to_pylist()):
+            raise PlatformError(
+                f"Column {name[1:]} of {source.path.name} has cells but no name in the first row; give it one.",
+                code="UnnamedColumn",
+            )
+        table = table.drop_columns([name])
+    return table
+
+
+def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformError:
+    """Which record of a broken file is to blame; its content is not shown."""
+    number = 0
+    for number, row in enumerate(_records(text, mark), start=1):
+        if len(row) != width:
+            if text.count(b'"') % 2:
+                break
+            return PlatformError(
+                f"Row {number} of {source.path.name} has {len(row)} cells where the header has {width}: a delimiter or a "
+                "quotation mark is missing or too many there. Correct that row in the export.",
+                code="RaggedRow",
+            )
+    return PlatformError(
+        f"{source.path.name} is cut off: the quotation mark that opens near row {number} is never closed. Export the "
+        "file again.",
+        code="TruncatedFile",
+    )
+
+
+# Workbooks and Parquet ----------------------------------------------------------------------------
+
+
+def workbook_rows(source: Source) -> Iterator[list[str]]:
+    """The rows of the first sheet as text; trailing empty cells are filled up to the header's width."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(source.path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl lets errors of its XML and zip layers through
+        raise PlatformError(
+            f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}); save it again as .xlsx or CSV.",
+            code="DamagedWorkbook",
+        ) from error
+    try:
+        sheet = book.worksheets[0]
+        width = 0
+        for cells in sheet.iter_rows(values_only=True):
+            row = [cell_text(cell) for cell in cells]
+            if any(row):
+                width = width or len(row) - next((i for i, text in enumerate(reversed(row)) if text), 0)
+                yield [*row, *[""] * (width - len(row))] if len(row) < width or any(row[width:]) else row[:width]
+    finally:
+        book.close()
+
+
+def cell_text(cell: Any) -> str:
+    """A spreadsheet cell as the text that its reader meant: 3.0 is 3, dates are ISO."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**63 else repr(cell)
+    if isinstance(cell, (datetime, date, time)):
+        return cell.isoformat()
+    if isinstance(cell, timedelta):
+        return str(cell.total_seconds())
+    return str(cell)
+
+
+def parquet_table(source: Source) -> pa.Table:
+    """A Parquet file as a table of text columns."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_metadata(source.path)
+        _small_enough(schema.num_rows * schema.num_columns, source)
+        table = pq.read_table(source.path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise PlatformError(f"{source.path.name} is no readable Parquet file; write it again.", code="TruncatedFile") from error
+    columns = {}
+    for name in table.column_names:
+        column = table[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_floating(column.type):
+            texts = [cell_text(one) for one in column.to_pylist()]
+            columns[name] = pa.chunked_array([pa.array(texts, pa.string())])
+        else:
+            columns[name] = pc.fill_null(column.cast(pa.string()), "")
+    return pa.table(columns)

@@ -1,0 +1,646 @@
+"""From an export to Responses: `read_responses`.
+
+The platform's module gives rows of text; here they are bound to the survey, every cell becomes
+a value or a missing reason, rules about rows are applied, and each change gets a ledger line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import Diagnostic, PlatformError, ResponseError, listed, one_of
+from cocoanalysis.fieldwork.opening import head, opened
+from cocoanalysis.fieldwork.platforms import (
+    CodeMap,
+    Options,
+    Raw,
+    code_map_beside,
+    named,
+    read_code_map,
+    sniffed,
+)
+from cocoanalysis.responses.ledger import Entry, entry
+from cocoanalysis.responses.matching import (
+    DATELIKE,
+    META,
+    Answers,
+    Bindings,
+    allowed_answers,
+    bind,
+    factorised,
+    mark,
+    mixed,
+    plain,
+    renamed,
+    understand,
+)
+from cocoanalysis.responses.responses import Responses, reason_dtype
+from cocoanalysis.responses.scoring import key_check, keyed
+from cocoanalysis.result import PROVENANCES
+
+DUPLICATES = ("error", "first", "last", "fullest")
+NOT_LIVE = ("preview", "test", "spam")
+
+
+def read_responses(
+    path: str | Path,
+    survey: Any,
+    *,
+    platform: str = "auto",
+    code_map: Mapping[str, str] | str | Path | None = None,
+    language: str | None = None,
+    keep_personal: bool = False,
+    duplicates: str = "error",
+    invalid: str = "error",
+    empty: Iterable[str] = (),
+    already_reversed: Iterable[str] = (),
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Responses:
+    """Read an export of a survey platform, or any table with one row a response.
+
+    Parameters
+    ----------
+    path : CSV, TSV, XLSX, Parquet, SPSS or Stata file
+    survey : the survey that was fielded
+    platform : name of the platform, or 'auto' to judge by the shape of the header
+    code_map : our id → column, or the file that an export wrote (found by itself beside the export)
+    language : language of labels and question texts in the file; None accepts all of the survey's
+    keep_personal : keep columns that identify a person
+    duplicates : what to do when a response id, or a respondent in a collaboration, occurs twice:
+        'error', or keep the 'first', the 'last' or the 'fullest' row
+    invalid : 'error', or 'missing' to set answers outside the options to missing (counted)
+    empty : texts that stand for an empty cell, such as 'NA' in files written by R
+    already_reversed : items whose answers were reversed before; they are turned back
+    encoding, delimiter : of a text file, where they cannot be told from the file
+
+    Returns
+    -------
+    Responses, with a ledger line for everything that was changed or left out
+
+    Raises
+    ------
+    PlatformError : the file cannot be understood (RaggedRow, EncodingError, UnknownExport, …)
+    ResponseError : the answers contradict the survey (OutsideOptions, MixedCodes, RenamedColumn,
+        DuplicateResponse, VersionMismatch, …); no message shows an answer
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> survey = coco.read_survey("surveys/unit-climate")
+    >>> responses = coco.read_responses("surveys/unit-climate/responses.csv", survey)
+    >>> len(responses), responses.provenance
+    (2042, 'public real')
+    """
+    one_of(duplicates, DUPLICATES, "rule for duplicates", error=ResponseError)
+    one_of(invalid, ("error", "missing"), "rule for invalid answers", error=ResponseError)
+    source = opened(path, Options(language, encoding, delimiter, keep_personal))
+    door = sniffed(head(source)) if platform == "auto" else named(platform)
+    if door.read is None:
+        raise PlatformError(f"Files of '{door.name}' cannot be read.", code="UnknownPlatform")
+    raw = door.read(source, survey, source.options)
+    digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
+    sample = _sample(survey, digest)
+    mapped = _code_map(code_map, source.path, survey, sample)
+    reading = Reading(raw, survey, mapped, source.options, tuple(empty), invalid)
+    found = "sniffed" if platform == "auto" else "named"
+    reading.line("read", f"read {source.path.name} as {door.name} ({found}), sha256 {digest[:12]}", rows=len(raw))
+    reading.entries += raw.entries
+    reading.columns()
+    reading.statuses()
+    reading.turned_back(list(already_reversed))
+    reading.unasked()
+    reading.repeated(duplicates)
+    return reading.responses(_provenance(reading, sample))
+
+
+def _sample(survey: Any, digest: str) -> Any:
+    """The survey's own entry for this very file, by its content; None when there is none."""
+    for sample in survey.samples:
+        if sample.sha256:
+            known = sample.sha256
+        else:
+            file = Path(survey.folder) / sample.file
+            known = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        if known == digest:
+            return sample
+    return None
+
+
+def _code_map(given: Any, path: Path, survey: Any, sample: Any) -> CodeMap:
+    if given is None:
+        beside = code_map_beside(path)
+        given = beside if beside is not None else dict(sample.code_map) if sample is not None else {}
+    code_map = CodeMap(columns=dict(given)) if isinstance(given, Mapping) else read_code_map(Path(given))
+    if code_map.survey and (code_map.survey, code_map.version) != (survey.id, survey.version):
+        raise _other_version(survey, f"{code_map.survey} {code_map.version}", "its code map")
+    return code_map
+
+
+def _other_version(survey: Any, came: str, where: str) -> ResponseError:
+    return ResponseError(
+        f"The answers were given to {came} (says {where}), but the survey is {survey.id} {survey.version}. Read them "
+        "with the survey that was fielded; coco.compare_surveys(old, new) says which scores may be compared.",
+        code="VersionMismatch",
+    )
+
+
+def _provenance(reading: Reading, sample: Any) -> str:
+    """Where the answers come from: what the file says itself, else what the survey says of this file."""
+    column = reading.data.get("provenance")
+    told = sorted(set(column.dropna())) if column is not None else []
+    if len(told) > 1 or any(one not in PROVENANCES for one in told):
+        raise ResponseError(
+            f"The column 'provenance' must hold one of {listed(PROVENANCES)}, the same in every row.",
+            code="UnknownProvenance",
+        )
+    known = [sample.provenance] if sample is not None else []
+    if told and known and told != known:
+        raise ResponseError(
+            f"The file calls itself {told[0]}, but survey.yaml calls it {known[0]}; correct one of them.",
+            code="ProvenanceConflict",
+        )
+    return (told or known or ["yours"])[0]
+
+
+@dataclass
+class Reading:
+    """The work in hand while one export is read; every method leaves its line in the ledger."""
+
+    raw: Raw
+    survey: Any
+    code_map: CodeMap
+    options: Options
+    empty: tuple[str, ...]
+    invalid: str
+    entries: tuple[Entry, ...] = ()
+    data: dict[str, pd.Series] = field(default_factory=dict)
+    why: dict[str, np.ndarray] = field(default_factory=dict)  # id → reason number of each row, −1 where answered
+    reasons: list[str] = field(default_factory=lambda: list(reason_dtype().categories))
+    faults: list[str] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    keep: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    bindings: Bindings = field(default_factory=lambda: Bindings({}))
+
+    def line(self, step: str, rule: str, *, rows: int = 0, cells: int = 0, after: int | None = None) -> None:
+        n = len(self.raw) if not len(self.keep) else int(self.keep.sum())
+        self.entries += (entry(step, rule, n, rows=rows, cells=cells, after=after),)
+
+    # Columns ---------------------------------------------------------------------------------
+
+    def columns(self) -> None:
+        """Bind and read every column of the file."""
+        self.keep = np.ones(len(self.raw), dtype=bool)
+        self._bound()
+        owners: dict[str, list[str]] = {}
+        for column, id in self.bindings.columns.items():
+            owners.setdefault(id, []).append(column)
+        used: Counter[str] = Counter()
+        for id, columns in owners.items():
+            values, why, labelled = self._merged(id, columns)
+            self.data[id], self.why[id] = values, why
+            used.update({"labels": labelled, "columns": bool(labelled)})
+        self._refused()
+        if used["labels"]:
+            self.line("recode", f"labels read as codes in {used['columns']} columns", cells=used["labels"])
+        self._absent()
+        self._identified()
+
+    def _bound(self) -> None:
+        columns = [name for name in self.raw.columns if name not in self.raw.technical]
+        given = {column: id for column, id in self.raw.bindings.items() if column in columns}
+        self.bindings = bind(
+            columns,
+            self.survey,
+            code_map=self.code_map.columns,
+            given=given,
+            texts=self.raw.texts,
+            language=self.options.language,
+        )
+        renamed(self.bindings, self.survey)
+        if not any(id in self.survey.items for id in self.bindings.columns.values()):
+            raise ResponseError(
+                f"No column of the file is an item of the survey '{self.survey.id}'. The file has {listed(columns)}; the "
+                f"items are {listed(self.survey.items)}. Give the right survey, or a code_map={{id: column}}.",
+                code="NoItems",
+            )
+        self._left_out()
+
+    def _left_out(self) -> None:
+        """Personal columns are dropped unless asked for; columns that are not bound are listed."""
+        background = self.survey.background
+        personal = [c for c, id in self.bindings.columns.items() if id in background and background[id].personal]
+        personal += [c for c in self.bindings.unmatched if c in self.raw.personal]
+        kept = dict(self.bindings.columns)
+        unmatched = dict(self.bindings.unmatched)
+        for column in personal:
+            unmatched.pop(column, None)
+            if self.options.keep_personal:
+                kept.setdefault(column, column)
+            else:
+                kept.pop(column, None)
+        self.bindings = Bindings(kept, self.bindings.how, unmatched)
+        if personal and not self.options.keep_personal:
+            words = f"personal columns dropped: {listed(personal, 30)}"
+            self.line("read", words, cells=len(personal) * len(self.raw))
+        if unmatched:
+            words = f"columns that are no question of the survey left out: {listed(unmatched, 30)}"
+            self.line("read", words, cells=len(unmatched) * len(self.raw))
+
+    def _merged(self, id: str, columns: Sequence[str]) -> tuple[pd.Series, np.ndarray, int]:
+        """The answers to one question, which may stand in one column for each form of address."""
+        values, why, labelled = self._read(id, columns[0])
+        for column in columns[1:]:
+            more, reason, more_labelled = self._read(id, column)
+            both = (why < 0) & (reason < 0)
+            if both.any():
+                raise ResponseError(
+                    f"The columns {listed(map(repr, columns))} all hold answers to '{id}', {int(both.sum())} rows in two of "
+                    f"them (first in row {self.row(both)}). Say by code_map={{'{id}': column}} which one counts.",
+                    code="DuplicateBinding",
+                )
+            values = values.where(why < 0, more)
+            why = np.where((why < 0) | (reason < 0), -1, why)
+            labelled += more_labelled
+        return values, why, labelled
+
+    def _read(self, id: str, column: str) -> tuple[pd.Series, np.ndarray, int]:
+        """One column: values, reason numbers, and how many cells were labels."""
+        texts, codes = factorised(self.raw.column(column))
+        answers = self._meaning(id, column, texts)
+        counts = np.bincount(codes, minlength=len(texts))
+        self._fault(id, column, texts, codes, counts, answers)
+        reason = np.full(len(texts) + 1, -1, dtype=np.int8)
+        for place, text in enumerate(texts):
+            if text not in answers.values:
+                reason[place] = self._number(answers.reasons.get(text, "invalid"))
+        values = self._typed(id, texts, answers, codes, reason)
+        labelled = int(sum(counts[place] for place, text in enumerate(texts) if text in answers.labelled))
+        return values, reason[codes], labelled
+
+    def _meaning(self, id: str, column: str, texts: Sequence[str]) -> Answers:
+        question = self.survey.items.get(id) or self.survey.background.get(id)
+        if question is None:
+            return _technical(texts, META[id].kind if id in META else "text")
+        return understand(
+            texts,
+            question,
+            language=self.options.language,
+            codes={**self.raw.codes.get(id, {}), **self.code_map.codes.get(id, {})},
+            labels=self.raw.labels.get(column),
+            empty=self.empty,
+        )
+
+    def _typed(self, id: str, texts: Sequence[str], answers: Answers, codes: np.ndarray, reason: np.ndarray) -> pd.Series:
+        known = [answers.values.get(text) for text in texts]
+        kind = _kind(id, self.survey)
+        if kind == "item":
+            table = np.array([0 if value is None else value for value in [*known, None]], dtype=np.int64)
+            return pd.Series(pd.arrays.IntegerArray(table[codes], reason[codes] >= 0))
+        if kind == "number":
+            table = np.array([np.nan if value is None else value for value in [*known, None]], dtype=float)
+            return pd.Series(table[codes])
+        if kind == "boolean":
+            table = np.array([bool(value) for value in [*known, None]])
+            return pd.Series(pd.arrays.BooleanArray(table[codes], reason[codes] >= 0))
+        words = pd.array([None if value is None else str(value) for value in [*known, None]], dtype="str")
+        return pd.Series(words.take(codes))
+
+    def _number(self, reason: str) -> int:
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        return self.reasons.index(reason)
+
+    # Faults ----------------------------------------------------------------------------------
+
+    def row(self, rows: np.ndarray) -> int:
+        """The number in the file of the first of these rows."""
+        return int(np.flatnonzero(rows)[0]) + self.raw.first_row
+
+    def _fault(
+        self, id: str, column: str, texts: Sequence[str], codes: np.ndarray, counts: np.ndarray, answers: Answers
+    ) -> None:
+        question = self.survey.items.get(id) or self.survey.background.get(id)
+        if _kind(id, self.survey) == "identifier":
+            self._damaged(column, texts, codes)
+        both = mixed(answers) if question is not None else None
+        if both:
+            raise ResponseError(
+                f"The column '{column}' mixes codes ({both['codes']} different) with labels ({both['labels']} different); "
+                "it must hold one or the other. Export codes, or labels, for the whole column.",
+                code="MixedCodes",
+            )
+        for why, bad in _by_reason(answers.faults).items():
+            places = [place for place, text in enumerate(texts) if text in bad]
+            n = int(counts[places].sum())
+            row = self.row(np.isin(codes, places))
+            allowed = f"; allowed are {allowed_answers(question)}" if question is not None else ""
+            self.faults.append(f"'{column}': {n} cells hold {why} (first in row {row}{allowed})")
+            if self.invalid == "missing":
+                self.line("recode", f"invalid answers in '{column}' set to missing: {why}", cells=n)
+
+    def _damaged(self, column: str, texts: Sequence[str], codes: np.ndarray) -> None:
+        """Refuse identifiers that a spreadsheet has turned into numbers or dates."""
+        bad = [i for i, text in enumerate(texts) if re.fullmatch(r"\d(\.\d+)?[eE]\+?\d+", text) or _long_number(text)]
+        bad += [i for i, text in enumerate(texts) if re.search("[a-z]", text, re.I) and DATELIKE.fullmatch(text.strip())]
+        if bad:
+            rows = np.isin(codes, bad)
+            raise ResponseError(
+                f"{int(rows.sum())} cells of the identifier '{column}' (first in row {self.row(rows)}) look like ids that a "
+                "spreadsheet turned into numbers or dates (as 1E5, 3-May, or more than 15 digits); persons may have been "
+                "merged. Export the file again and read it without opening it in a spreadsheet.",
+                code="SpreadsheetId",
+            )
+
+    def _refused(self) -> None:
+        if self.faults and self.invalid == "error":
+            texts = [fault for fault in self.faults if "no label" in fault]
+            code = "UnknownLabel" if len(texts) == len(self.faults) else "OutsideOptions"
+            raise ResponseError(
+                f"Answers that the survey '{self.survey.id}' does not allow. {'; '.join(self.faults[:8])}"
+                f"{f'; and {len(self.faults) - 8} more' if len(self.faults) > 8 else ''}. Correct the file or the survey; "
+                "codes of missing answers belong into the scale under 'missing'; empty=('NA',) names marks for empty cells; "
+                "invalid='missing' sets them to missing and counts them.",
+                code=code,
+            )
+
+    # Items that are not there, identifiers ------------------------------------------------------
+
+    def _absent(self) -> None:
+        """Items without a column were not asked; a construct that is there in part is said."""
+        n = len(self.raw)
+        absent = [id for id in self.survey.items if id not in self.data]
+        for id in absent:
+            self.data[id] = pd.Series(pd.arrays.IntegerArray(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool)))
+            self.why[id] = np.full(n, self._number("not_asked"), dtype=np.int8)
+        if absent:
+            self.line("missing", f"items without a column, not asked: {listed(absent, 12)}", cells=n * len(absent))
+        present = set(self.survey.items) - set(absent)
+        if any(set(self.survey.form_items(form)) <= present for form in ("full", *self.survey.forms)):
+            return
+        part = [
+            f"{one.id} (without {listed(id for id in one.items if id in absent)})"
+            for one in self.survey.constructs.values()
+            if 0 < sum(id in present for id in one.items) < len(one.items)
+        ]
+        if part:
+            words = f"The file has only a part of {listed(part, 6)}; their scores follow the rule for missing items."
+            self.diagnostics.append(Diagnostic("PartialScale", words, "warning"))
+
+    def _identified(self) -> None:
+        """Every row gets a respondent; rows without an id are numbered."""
+        name = self.survey.respondent or "respondent"
+        numbers = pd.Series(np.arange(len(self.raw)) + self.raw.first_row).astype(str)
+        if name not in self.data:
+            source = self.data.get("response")
+            self.data[name] = source.copy() if source is not None else ("row" + numbers).astype("str")
+            self.why[name] = np.full(len(self.raw), -1, dtype=np.int8)
+            self.line("read", f"no column '{name}': ids made from {'response ids' if source is not None else 'row numbers'}")
+        nobody = self.data[name].isna().to_numpy()
+        if nobody.any():
+            self.data[name] = self.data[name].where(~nobody, "row" + numbers).astype("str")
+            self.why[name] = np.where(nobody, -1, self.why[name]).astype(np.int8)
+            self.line("read", f"rows without '{name}' named by their row number", rows=int(nobody.sum()))
+
+    # Rules about rows ---------------------------------------------------------------------------
+
+    def statuses(self) -> None:
+        """Previews, tests and spam leave; partial responses stay and are counted; another version is refused."""
+        version = self.data.get("surveyversion")
+        if version is not None and (other := set(version.dropna()) - {self.survey.version}):
+            raise _other_version(self.survey, f"version {listed(sorted(other))}", "the column 'surveyversion'")
+        status = self.data.get("status")
+        if status is not None:
+            told = status.str.lower()
+            self._leave(told.isin(NOT_LIVE).to_numpy(dtype=bool), "previews, tests and spam left out")
+        items = [self.why[id] for id in self.survey.items]
+        blank = np.logical_and.reduce([why >= 0 for why in items])
+        unnamed = ["response" not in self.data or self.data["response"].isna().to_numpy()]
+        if self.survey.respondent not in self.bindings.columns.values() and all(np.all(one) for one in unnamed):
+            self._leave(blank, "rows without an id and without an answer left out")
+        complete = self.data.get("complete")
+        if complete is not None:
+            partial = int(((~complete).fillna(False).to_numpy(dtype=bool) & self.keep).sum())
+            self.line("note", "partial responses kept (exclude them by rule: not complete)", rows=partial)
+
+    def _leave(self, rows: np.ndarray, rule: str) -> None:
+        out = rows & self.keep
+        if out.any():
+            before = int(self.keep.sum())
+            self.keep = self.keep & ~out
+            self.entries += (entry("exclude", rule, before, rows=out.sum(), after=before - out.sum()),)
+
+    def turned_back(self, items: list[str]) -> None:
+        """Items that were reversed before are turned back, so that the key turns them exactly once."""
+        for id in items:
+            if id not in self.survey.items or self.survey.items[id].key > 0:
+                turned = [one for one, item in self.survey.items.items() if item.key < 0]
+                raise ResponseError(
+                    f"'{id}' in already_reversed is no reverse-keyed item; those are {listed(turned, 40)}.",
+                    code="NotReverseKeyed",
+                )
+            values = self.data[id].to_numpy(dtype=float, na_value=np.nan)[:, None]
+            back = keyed(values, [self.survey.items[id]])[:, 0]
+            there = ~np.isnan(back)
+            whole = np.where(there, back, 0).astype(np.int64)
+            self.data[id] = pd.Series(pd.arrays.IntegerArray(whole, ~there))
+            self.line("recode", f"{id} was reversed before: turned back", cells=int(there.sum()))
+
+    def unasked(self) -> None:
+        """Empty cells of questions that were not shown, or not reached, say so."""
+        self._not_in_form()
+        self._not_shown()
+        self._not_reached()
+        self._counted()
+
+    def _change(self, id: str, rows: np.ndarray, reason: str) -> int:
+        cells = rows & (self.why[id] == self._number("skipped"))
+        if cells.any():
+            self.why[id] = np.where(cells, self._number(reason), self.why[id]).astype(np.int8)
+        return int(cells.sum())
+
+    def _not_in_form(self) -> None:
+        column = self.data.get("form")
+        for told in sorted(set(column.dropna())) if column is not None else []:
+            name, _, version = told.partition(":")
+            asked = set(self.survey.form_items(name, int(version) if version.isdigit() else None))
+            rows = (column == told).to_numpy(dtype=bool)
+            n = sum(self._change(id, rows, "not_asked") for id in self.survey.items if id not in asked)
+            self.line("missing", f"not asked in form {told}", rows=int(rows.sum()), cells=n)
+
+    def _not_shown(self) -> None:
+        questions = [*self.survey.items.values(), *self.survey.background.values()]
+        for question in questions:
+            conditions = dict(question.show_if)
+            if question.id in self.survey.items:
+                conditions |= dict(self.survey.constructs[question.construct].show_if)
+            if question.id not in self.data or not conditions:
+                continue
+            hidden = np.zeros(len(self.raw), dtype=bool)
+            for other, shown in conditions.items():
+                if other in self.data:
+                    answers = self.data[other].astype("str")
+                    hidden |= ~answers.isin([str(value) for value in shown]).to_numpy(dtype=bool)
+            self._change(question.id, hidden, "not_asked")
+
+    def _not_reached(self) -> None:
+        complete = self.data.get("complete")
+        if complete is None:
+            return
+        partial = np.flatnonzero(~complete.fillna(True).to_numpy(dtype=bool))
+        order = [id for id in asked_order(self.survey) if id in self.data]
+        answered = np.column_stack([self.why[id][partial] < 0 for id in order]) if order else np.zeros((0, 0), bool)
+        later = np.logical_or.accumulate(answered[:, ::-1], axis=1)[:, ::-1]
+        rows = np.zeros(len(self.raw), dtype=bool)
+        for place, id in enumerate(order):
+            rows[:] = False
+            rows[partial] = ~later[:, place]
+            self._change(id, rows, "not_reached")
+
+    def _counted(self) -> None:
+        """One ledger line for each reason why an item has no answer."""
+        totals = np.zeros(len(self.reasons) + 1, dtype=np.int64)
+        for id in self.survey.items:
+            totals += np.bincount(self.why[id] + 1, minlength=len(totals))[: len(totals)]
+        for reason, cells in zip(self.reasons, totals[1:]):
+            if cells:
+                self.line("missing", f"{reason}: items without an answer", cells=int(cells))
+
+    # Duplicates ---------------------------------------------------------------------------------
+
+    def repeated(self, rule: str) -> None:
+        """A response id, or a respondent in a collaboration, that occurs twice is refused or settled by rule."""
+        keys = ["response"] if "response" in self.data else [self.survey.respondent, self.survey.cluster]
+        keys = [key for key in dict.fromkeys(keys) if key and key in self.data]
+        if not keys or "row numbers" in " ".join(one.rule for one in self.entries if "ids made from" in one.rule):
+            return
+        table = pd.DataFrame({key: self.data[key] for key in keys})[self.keep]
+        twice = table.duplicated(keep=False).to_numpy()
+        if not twice.any():
+            return
+        rows = np.flatnonzero(self.keep)[twice] + self.raw.first_row
+        if rule == "error":
+            raise ResponseError(
+                f"{len(rows)} rows share their {' and '.join(keys)} with another (rows {listed(rows, 8)}). Correct the ids, "
+                "or say which row counts: duplicates='first', 'last' or 'fullest'.",
+                code="DuplicateResponse",
+            )
+        full = -sum((self.why[id][self.keep] < 0).astype(int) for id in self.survey.items)
+        order = np.argsort(full, kind="stable") if rule == "fullest" else np.arange(len(table))
+        again = table.iloc[order].duplicated(keep="last" if rule == "last" else "first").to_numpy()
+        out = np.zeros(len(self.raw), dtype=bool)
+        out[np.flatnonzero(self.keep)[order[again]]] = True
+        self._leave(out, f"repeated {' and '.join(keys)}: the {rule} row kept")
+
+    # The result ---------------------------------------------------------------------------------
+
+    def responses(self, provenance: str) -> Responses:
+        """What was read, as Responses."""
+        own = [self.survey.respondent or "respondent", self.survey.cluster, self.survey.organisation]
+        order = [*own, *self.survey.background, *self.survey.items, *self.data]
+        names = [name for name in dict.fromkeys(order) if name in self.data and name != "provenance"]
+        dtype = pd.CategoricalDtype(self.reasons)
+        whole = bool(self.keep.all())
+        index = pd.RangeIndex(len(self.keep)) if whole else pd.Index(np.flatnonzero(self.keep))
+        rows: Any = slice(None) if whole else self.keep
+        answers = pd.DataFrame({name: self.data.pop(name).array[rows] for name in names}, index=index, copy=False)
+        reasons = pd.DataFrame(
+            {name: pd.Categorical.from_codes(self.why.pop(name)[rows], dtype=dtype) for name in names},
+            index=index,
+            copy=False,
+        )
+        made = Responses(
+            self.survey,
+            answers,
+            reasons,
+            self.entries,
+            provenance,
+            unmatched=self.bindings.table().query("id == ''")[["column", "candidates"]].reset_index(drop=True),
+        )
+        return _doubted(made, self.diagnostics)
+
+
+def _doubted(responses: Responses, known: Sequence[Diagnostic]) -> Responses:
+    """The responses with what a reader must know: constant and empty items, keys that the answers contradict."""
+    import dataclasses
+
+    described = responses.tidy()
+    asked = described[described["n"] > 0]
+    found = list(known)
+    constant = asked.loc[(asked["sd"] == 0) & (asked["n"] > 1), "item"]
+    if len(constant):
+        words = f"Everybody gave the same answer to {listed(constant)}; no correlation can be computed with it."
+        found.append(Diagnostic("ConstantItem", words, "warning"))
+    there = [id for id in described.loc[described["n"] == 0, "item"] if not (responses.reasons[id] == "not_asked").all()]
+    if there and len(responses):
+        found.append(Diagnostic("EmptyItem", f"Nobody answered {listed(there)}.", "warning"))
+    checked = key_check(responses) if len(asked) else None
+    found += checked.diagnostics if checked is not None else ()
+    return dataclasses.replace(responses, diagnostics=tuple(found))
+
+
+def asked_order(survey: Any) -> list[str]:
+    """Items and background questions in the order in which they are asked."""
+    named = [id for name in survey.order for id in (survey.constructs[name].items if name in survey.constructs else [name])]
+    return [id for id in dict.fromkeys([*named, *survey.items]) if id in survey.items or id in survey.background]
+
+
+def _kind(id: str, survey: Any) -> str:
+    """How the column of an id is kept: item, number, boolean, identifier or text."""
+    if id in survey.items:
+        return "item"
+    if id in survey.background:
+        kind = survey.background[id].kind
+        return {"numeric": "number", "identifier": "identifier"}.get(kind, "text")
+    if id in {survey.respondent, survey.cluster, survey.organisation, "response"}:
+        return "identifier"
+    return {"time": "text"}.get(META[id].kind, META[id].kind) if id in META else "text"
+
+
+TRUE = {"true", "yes", "y", "1", "complete", "2"}
+FALSE = {"false", "no", "n", "0", "incomplete"}
+
+
+def _technical(texts: Sequence[str], kind: str) -> Answers:
+    """Cells of a technical column: text, number or true/false."""
+    values: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    for text in texts:
+        told = plain(text)
+        if text.startswith(mark("")):
+            reasons[text] = text[1:]
+        elif not told:
+            reasons[text] = "skipped"
+        elif kind == "number":
+            try:
+                values[text] = float(told)
+            except ValueError:
+                faults[text] = "no number"
+        elif kind == "boolean" and told.lower() in TRUE | FALSE:
+            values[text] = told.lower() in TRUE
+        elif kind == "boolean":
+            faults[text] = "neither true nor false"
+        else:
+            values[text] = told
+    return Answers(values, reasons, frozenset(), faults)
+
+
+def _by_reason(faults: Mapping[str, str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for text, why in faults.items():
+        found.setdefault(why, set()).add(text)
+    return found
+
+
+def _long_number(text: str) -> bool:
+    return text.isdigit() and len(text) > 15 and text.endswith("00")
