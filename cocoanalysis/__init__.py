@@ -17,6 +17,8 @@ PUBLIC = {
     "read_instrument": "instrument.reading",
     "read_survey": "instrument.reading",
     # responses and fieldwork: who answered, and how carefully?
+    "read_responses": "fieldwork.reading",
+    "Responses": "responses.responses",
     # measurement: are the scales any good?
     "item_analysis": "measurement.items",
     "kmo": "measurement.retention",

@@ -54,7 +54,8 @@ def opened(path: str | Path, options: Options) -> Source:
         kind = path.suffix.lower()[1:].replace("zsav", "sav")
     if kind == "ole":
         raise PlatformError(
-            f"{path.name} is an encrypted workbook or one of the old .xls kind, which cannot be read safely; open it in "
+            f"{path.name} is an encrypted workbook or one of the old .xls kind, which cannot be read safely; open it "
+            f"in "
             "a spreadsheet and save it as .xlsx without a password, or as CSV.",
             code="LegacySpreadsheet",
         )
@@ -78,7 +79,8 @@ def _checked_workbook(path: Path) -> str:
         )
     if not any(part.filename == "xl/workbook.xml" for part in parts):
         raise PlatformError(
-            f"{path.name} is an archive, not a table; unpack it and read the file inside ({listed(p.filename for p in parts[:5])}).",
+            f"{path.name} is an archive, not a table; unpack it and read the file inside "
+            f"({listed(p.filename for p in parts[:5])}).",
             code="NotATable",
         )
     return "xlsx"
@@ -122,9 +124,9 @@ def decoded(source: Source) -> bytes:
         ) from error
     if encoding != "utf-8":
         raw = text.removeprefix("\ufeff").encode()
-    if (place := raw.find(b"\x00")) >= 0:
+    if (nul := raw.find(b"\x00")) >= 0:
         raise PlatformError(
-            f"{source.path.name} holds a NUL byte at byte {place}: it is damaged, no text, or UTF-16 without its mark "
+            f"{source.path.name} holds a NUL byte at byte {nul}: it is damaged, no text, or UTF-16 without its mark "
             "(then say encoding='utf-16-le').",
             code="NulByte",
         )
@@ -172,7 +174,9 @@ def delimiter(source: Source) -> str:
 def _header_words(start: bytes, marks: Sequence[str]) -> dict[str, int]:
     """How many cells of the header are short single words, for each delimiter: names rather than sentences."""
     rows = {mark: next(_records(start, mark)) for mark in marks}
-    return {mark: sum(bool(cell.strip()) and not set(cell) & set(DELIMITERS) for cell in row) for mark, row in rows.items()}
+    return {
+        mark: sum(bool(cell.strip()) and not set(cell) & set(DELIMITERS) for cell in row) for mark, row in rows.items()
+    }
 
 
 def _first_lines(text: bytes, size: int = 200_000) -> bytes:
@@ -261,7 +265,8 @@ def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformErro
             if text.count(b'"') % 2:
                 break
             return PlatformError(
-                f"Row {number} of {source.path.name} has {len(row)} cells where the header has {width}: a delimiter or a "
+                f"Row {number} of {source.path.name} has {len(row)} cells where the header has {width}: a delimiter "
+                f"or a "
                 "quotation mark is missing or too many there. Correct that row in the export.",
                 code="RaggedRow",
             )
@@ -283,7 +288,8 @@ def workbook_rows(source: Source) -> Iterator[list[str]]:
         book = openpyxl.load_workbook(source.path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl lets errors of its XML and zip layers through
         raise PlatformError(
-            f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}); save it again as .xlsx or CSV.",
+            f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}); save it again as .xlsx or "
+            f"CSV.",
             code="DamagedWorkbook",
         ) from error
     try:
@@ -323,7 +329,9 @@ def parquet_table(source: Source) -> pa.Table:
         _small_enough(schema.num_rows * schema.num_columns, source)
         table = pq.read_table(source.path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise PlatformError(f"{source.path.name} is no readable Parquet file; write it again.", code="TruncatedFile") from error
+        raise PlatformError(
+            f"{source.path.name} is no readable Parquet file; write it again.", code="TruncatedFile"
+        ) from error
     columns = {}
     for name in table.column_names:
         column = table[name]

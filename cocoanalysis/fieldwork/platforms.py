@@ -223,7 +223,9 @@ def read_code_map(path: Path) -> CodeMap:
             f"The code map {path.name} has schema {content['schema']}; this version reads 1. Update cocoanalysis.",
             code="VersionError",
         )
-    return CodeMap(**{key: content[key] for key in ("columns", "codes", "survey", "version", "platform") if key in content})
+    return CodeMap(
+        **{key: content[key] for key in ("columns", "codes", "survey", "version", "platform") if key in content}
+    )
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

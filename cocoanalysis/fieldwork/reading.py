@@ -23,6 +23,7 @@ from cocoanalysis.fieldwork.platforms import (
     CodeMap,
     Options,
     Raw,
+    Source,
     code_map_beside,
     named,
     read_code_map,
@@ -111,7 +112,7 @@ def read_responses(
     digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
     sample = _sample(survey, digest)
     mapped = _code_map(code_map, source.path, survey, sample)
-    reading = Reading(raw, survey, mapped, source.options, tuple(empty), invalid)
+    reading = Reading(raw, survey, mapped, source, tuple(empty), invalid)
     found = "sniffed" if platform == "auto" else "named"
     reading.line("read", f"read {source.path.name} as {door.name} ({found}), sha256 {digest[:12]}", rows=len(raw))
     reading.entries += raw.entries
@@ -179,7 +180,7 @@ class Reading:
     raw: Raw
     survey: Any
     code_map: CodeMap
-    options: Options
+    source: Source
     empty: tuple[str, ...]
     invalid: str
     entries: tuple[Entry, ...] = ()
@@ -224,12 +225,13 @@ class Reading:
             code_map=self.code_map.columns,
             given=given,
             texts=self.raw.texts,
-            language=self.options.language,
+            language=self.source.options.language,
         )
         renamed(self.bindings, self.survey)
         if not any(id in self.survey.items for id in self.bindings.columns.values()):
             raise ResponseError(
-                f"No column of the file is an item of the survey '{self.survey.id}'. The file has {listed(columns)}; the "
+                f"No column of the file is an item of the survey '{self.survey.id}'. The file has {listed(columns)}; "
+                f"the "
                 f"items are {listed(self.survey.items)}. Give the right survey, or a code_map={{id: column}}.",
                 code="NoItems",
             )
@@ -244,12 +246,12 @@ class Reading:
         unmatched = dict(self.bindings.unmatched)
         for column in personal:
             unmatched.pop(column, None)
-            if self.options.keep_personal:
+            if self.source.options.keep_personal:
                 kept.setdefault(column, column)
             else:
                 kept.pop(column, None)
         self.bindings = Bindings(kept, self.bindings.how, unmatched)
-        if personal and not self.options.keep_personal:
+        if personal and not self.source.options.keep_personal:
             words = f"personal columns dropped: {listed(personal, 30)}"
             self.line("read", words, cells=len(personal) * len(self.raw))
         if unmatched:
@@ -264,7 +266,8 @@ class Reading:
             both = (why < 0) & (reason < 0)
             if both.any():
                 raise ResponseError(
-                    f"The columns {listed(map(repr, columns))} all hold answers to '{id}', {int(both.sum())} rows in two of "
+                    f"The columns {listed(map(repr, columns))} all hold answers to '{id}', {int(both.sum())} rows in "
+                    f"two of "
                     f"them (first in row {self.row(both)}). Say by code_map={{'{id}': column}} which one counts.",
                     code="DuplicateBinding",
                 )
@@ -294,13 +297,15 @@ class Reading:
         return understand(
             texts,
             question,
-            language=self.options.language,
+            language=self.source.options.language,
             codes={**self.raw.codes.get(id, {}), **self.code_map.codes.get(id, {})},
             labels=self.raw.labels.get(column),
             empty=self.empty,
         )
 
-    def _typed(self, id: str, texts: Sequence[str], answers: Answers, codes: np.ndarray, reason: np.ndarray) -> pd.Series:
+    def _typed(
+        self, id: str, texts: Sequence[str], answers: Answers, codes: np.ndarray, reason: np.ndarray
+    ) -> pd.Series:
         known = [answers.values.get(text) for text in texts]
         kind = _kind(id, self.survey)
         if kind == "item":
@@ -335,7 +340,7 @@ class Reading:
         both = mixed(answers) if question is not None else None
         if both:
             raise ResponseError(
-                f"The column '{column}' mixes codes ({both['codes']} different) with labels ({both['labels']} different); "
+                f"The column '{column}' mixes codes ({both[0]} different) with labels ({both[1]} different); "
                 "it must hold one or the other. Export codes, or labels, for the whole column.",
                 code="MixedCodes",
             )
@@ -351,12 +356,16 @@ class Reading:
     def _damaged(self, column: str, texts: Sequence[str], codes: np.ndarray) -> None:
         """Refuse identifiers that a spreadsheet has turned into numbers or dates."""
         bad = [i for i, text in enumerate(texts) if re.fullmatch(r"\d(\.\d+)?[eE]\+?\d+", text) or _long_number(text)]
-        bad += [i for i, text in enumerate(texts) if re.search("[a-z]", text, re.I) and DATELIKE.fullmatch(text.strip())]
+        bad += [
+            i for i, text in enumerate(texts) if re.search("[a-z]", text, re.I) and DATELIKE.fullmatch(text.strip())
+        ]
         if bad:
             rows = np.isin(codes, bad)
             raise ResponseError(
-                f"{int(rows.sum())} cells of the identifier '{column}' (first in row {self.row(rows)}) look like ids that a "
-                "spreadsheet turned into numbers or dates (as 1E5, 3-May, or more than 15 digits); persons may have been "
+                f"{int(rows.sum())} cells of the identifier '{column}' (first in row {self.row(rows)}) look like ids "
+                f"that a "
+                "spreadsheet turned into numbers or dates (as 1E5, 3-May, or more than 15 digits); persons may have "
+                "been "
                 "merged. Export the file again and read it without opening it in a spreadsheet.",
                 code="SpreadsheetId",
             )
@@ -367,8 +376,10 @@ class Reading:
             code = "UnknownLabel" if len(texts) == len(self.faults) else "OutsideOptions"
             raise ResponseError(
                 f"Answers that the survey '{self.survey.id}' does not allow. {'; '.join(self.faults[:8])}"
-                f"{f'; and {len(self.faults) - 8} more' if len(self.faults) > 8 else ''}. Correct the file or the survey; "
-                "codes of missing answers belong into the scale under 'missing'; empty=('NA',) names marks for empty cells; "
+                f"{f'; and {len(self.faults) - 8} more' if len(self.faults) > 8 else ''}. Correct the file or the "
+                f"survey; "
+                "codes of missing answers belong into the scale under 'missing'; empty=('NA',) names marks for empty "
+                "cells; "
                 "invalid='missing' sets them to missing and counts them.",
                 code=code,
             )
@@ -404,7 +415,9 @@ class Reading:
             source = self.data.get("response")
             self.data[name] = source.copy() if source is not None else ("row" + numbers).astype("str")
             self.why[name] = np.full(len(self.raw), -1, dtype=np.int8)
-            self.line("read", f"no column '{name}': ids made from {'response ids' if source is not None else 'row numbers'}")
+            self.line(
+                "read", f"no column '{name}': ids made from {'response ids' if source is not None else 'row numbers'}"
+            )
         nobody = self.data[name].isna().to_numpy()
         if nobody.any():
             self.data[name] = self.data[name].where(~nobody, "row" + numbers).astype("str")
@@ -422,11 +435,9 @@ class Reading:
         if status is not None:
             told = status.str.lower()
             self._leave(told.isin(NOT_LIVE).to_numpy(dtype=bool), "previews, tests and spam left out")
-        items = [self.why[id] for id in self.survey.items]
-        blank = np.logical_and.reduce([why >= 0 for why in items])
-        unnamed = ["response" not in self.data or self.data["response"].isna().to_numpy()]
-        if self.survey.respondent not in self.bindings.columns.values() and all(np.all(one) for one in unnamed):
-            self._leave(blank, "rows without an id and without an answer left out")
+        if self.source.kind == "text":
+            unanswered = [why >= 0 for id, why in self.why.items() if id in self.bindings.columns.values()]
+            self._leave(np.logical_and.reduce(unanswered), "empty rows left out")
         complete = self.data.get("complete")
         if complete is not None:
             partial = int(((~complete).fillna(False).to_numpy(dtype=bool) & self.keep).sum())
@@ -530,7 +541,8 @@ class Reading:
         rows = np.flatnonzero(self.keep)[twice] + self.raw.first_row
         if rule == "error":
             raise ResponseError(
-                f"{len(rows)} rows share their {' and '.join(keys)} with another (rows {listed(rows, 8)}). Correct the ids, "
+                f"{len(rows)} rows share their {' and '.join(keys)} with another (rows {listed(rows, 8)}). Correct "
+                f"the ids, "
                 "or say which row counts: duplicates='first', 'last' or 'fullest'.",
                 code="DuplicateResponse",
             )
@@ -580,7 +592,9 @@ def _doubted(responses: Responses, known: Sequence[Diagnostic]) -> Responses:
     if len(constant):
         words = f"Everybody gave the same answer to {listed(constant)}; no correlation can be computed with it."
         found.append(Diagnostic("ConstantItem", words, "warning"))
-    there = [id for id in described.loc[described["n"] == 0, "item"] if not (responses.reasons[id] == "not_asked").all()]
+    there = [
+        id for id in described.loc[described["n"] == 0, "item"] if not (responses.reasons[id] == "not_asked").all()
+    ]
     if there and len(responses):
         found.append(Diagnostic("EmptyItem", f"Nobody answered {listed(there)}.", "warning"))
     checked = key_check(responses) if len(asked) else None
@@ -590,7 +604,9 @@ def _doubted(responses: Responses, known: Sequence[Diagnostic]) -> Responses:
 
 def asked_order(survey: Any) -> list[str]:
     """Items and background questions in the order in which they are asked."""
-    named = [id for name in survey.order for id in (survey.constructs[name].items if name in survey.constructs else [name])]
+    named = [
+        id for name in survey.order for id in (survey.constructs[name].items if name in survey.constructs else [name])
+    ]
     return [id for id in dict.fromkeys([*named, *survey.items]) if id in survey.items or id in survey.background]
 
 
@@ -632,7 +648,7 @@ def _technical(texts: Sequence[str], kind: str) -> Answers:
             faults[text] = "neither true nor false"
         else:
             values[text] = told
-    return Answers(values, reasons, frozenset(), faults)
+    return Answers(values, reasons, faults=faults)
 
 
 def _by_reason(faults: Mapping[str, str]) -> dict[str, set[str]]:

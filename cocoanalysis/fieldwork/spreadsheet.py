@@ -34,7 +34,8 @@ def _workbook(source: Source) -> pd.DataFrame:
     for number, row in enumerate(body, start=2):
         if len(row) > len(names):
             raise PlatformError(
-                f"Row {number} of {source.path.name} has cells beyond the last named column; name the column or clear them.",
+                f"Row {number} of {source.path.name} has cells beyond the last named column; name the column or "
+                f"clear them.",
                 code="RaggedRow",
             )
     return pd.DataFrame(body, columns=names, dtype=object)

@@ -16,7 +16,8 @@ from cocoanalysis.errors import PlatformError
 from cocoanalysis.fieldwork.opening import cell_text
 from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.responses.ledger import Entry, entry
-from cocoanalysis.responses.matching import mark, options as answer_options, plain
+from cocoanalysis.responses.matching import mark, plain
+from cocoanalysis.responses.matching import options as answer_options
 
 READERS = {"sav": "read_sav", "por": "read_por", "dta": "read_dta"}
 
@@ -24,7 +25,10 @@ READERS = {"sav": "read_sav", "por": "read_por", "dta": "read_dta"}
 def read(source: Source, survey: Any, options: Options) -> Raw:
     """Values as text, value labels, variable labels, and declared missing values as marks."""
     bare, declared, meta = _twice(source, options)
-    labels = {name: {cell_text(code): str(label) for code, label in values.items()} for name, values in meta.variable_value_labels.items()}
+    labels = {
+        name: {cell_text(code): str(label) for code, label in values.items()}
+        for name, values in meta.variable_value_labels.items()
+    }
     columns, lines = {}, []
     for name in bare.columns:
         cells, counts = _column(bare[name], declared[name])
@@ -52,7 +56,8 @@ def _guarded(source: Source, reader: Any, more: dict[str, Any]) -> tuple[pd.Data
         return reader(str(source.path), **more)
     except Exception as error:  # pyreadstat raises its own and several built-in kinds
         raise PlatformError(
-            f"{source.path.name} cannot be read as a .{source.kind} file ({type(error).__name__}); it may be cut off, or "
+            f"{source.path.name} cannot be read as a .{source.kind} file ({type(error).__name__}); it may be cut "
+            f"off, or "
             "in an encoding that must be named, such as encoding='windows-1252'.",
             code="DamagedFile",
         ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def matching_rows(rule: str, frame: pd.DataFrame) -> np.ndarray:
 def _value(node: ast.expr, frame: pd.DataFrame, rule: str) -> Any:
     if isinstance(node, ast.BoolOp):
         parts = [_truth(_value(part, frame, rule), rule) for part in node.values]
-        return np.logical_and.reduce(parts) if isinstance(node.op, ast.And) else np.logical_or.reduce(parts)
+        return reduce(operator.and_ if isinstance(node.op, ast.And) else operator.or_, parts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         column = _value(node.operand, frame, rule)
         return ~_truth(column, rule) & column.notna()

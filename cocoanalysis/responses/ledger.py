@@ -8,7 +8,7 @@ without an entry.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,7 +43,9 @@ class Entry:
         one_of(self.origin, ORIGINS, "origin of a ledger line", error=ResponseError)
 
 
-def entry(step: str, rule: str, n: int, *, rows: int = 0, cells: int = 0, after: int | None = None, **more: Any) -> Entry:
+def entry(
+    step: str, rule: str, n: int, *, rows: int = 0, cells: int = 0, after: int | None = None, **more: Any
+) -> Entry:
     """An entry about ``n`` rows, of which ``after`` are left (all, unless said)."""
     return Entry(step, rule, int(rows), int(cells), int(n), int(n if after is None else after), **more)
 
@@ -51,7 +53,7 @@ def entry(step: str, rule: str, n: int, *, rows: int = 0, cells: int = 0, after:
 def table(entries: Iterable[Entry]) -> pd.DataFrame:
     """The ledger as a table, one row an entry."""
     rows = [asdict(one) for one in entries]
-    return pd.DataFrame(rows, columns=COLUMNS).astype({name: "int64" for name in COLUMNS[2:6]})
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:6], "int64"))
 
 
 def entries_of(ledger: pd.DataFrame) -> tuple[Entry, ...]:
@@ -59,10 +61,10 @@ def entries_of(ledger: pd.DataFrame) -> tuple[Entry, ...]:
     return tuple(Entry(**{str(key): value for key, value in row.items()}) for row in ledger[COLUMNS].to_dict("records"))
 
 
-def fingerprint(keys: Sequence[Any] | np.ndarray | pd.Index | pd.Series) -> str:
-    """A short hash of which rows these are, in any order: two analyses with the same hash used the same rows."""
-    each = np.sort(pd.util.hash_array(np.asarray(pd.Index(keys).astype("str"), dtype=object)))
-    return hashlib.sha256(each.tobytes()).hexdigest()[:16]
+def fingerprint(rows: pd.Index, origin: str = "") -> str:
+    """A short hash of which rows of which file these are, in any order."""
+    each = np.sort(pd.util.hash_array(rows.astype("str").to_numpy(dtype=object)))
+    return hashlib.sha256(each.tobytes() + origin.encode()).hexdigest()[:16]
 
 
 def same_rows(first: Any, second: Any) -> None:
@@ -88,4 +90,6 @@ def same_rows(first: Any, second: Any) -> None:
 def _only(one: pd.DataFrame, other: pd.DataFrame) -> str:
     dropping = one[one["n_after"] < one["n_before"]]
     unknown = dropping[~dropping["rule"].isin(other["rule"])]
-    return ", ".join(f"{rule} (−{before - after})" for rule, before, after in unknown[["rule", "n_before", "n_after"]].values)
+    return ", ".join(
+        f"{rule} (−{before - after})" for rule, before, after in unknown[["rule", "n_before", "n_after"]].values
+    )

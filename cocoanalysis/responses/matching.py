@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -259,13 +258,14 @@ def _factorised_arrow(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
 class Answers:
     """What the texts of one column mean.
 
-    ``values`` text → value, ``reasons`` text → missing reason, ``labelled`` the texts that were
-    read as labels rather than codes, ``faults`` texts that the survey does not allow → why.
+    ``values`` text → value, ``reasons`` text → missing reason, ``labelled`` and ``coded`` the
+    texts that can only be a label, or only a code, ``faults`` texts that the survey does not allow → why.
     """
 
     values: dict[str, Any]
     reasons: dict[str, str]
     labelled: frozenset[str] = frozenset()
+    coded: frozenset[str] = frozenset()
     faults: dict[str, str] = field(default_factory=dict)
 
 
@@ -328,15 +328,16 @@ def understand(
     if kind_of == "numeric":
         found |= _numbers([text for text, (kind, _) in found.items() if kind == "fault"], question)
     picked = {kind: {text: what for text, (k, what) in found.items() if k == kind} for kind in MEANINGS}
-    return Answers(picked["code"] | picked["label"], picked["reason"], frozenset(picked["label"]), picked["fault"])
+    values = picked["code"] | picked["label"] | picked["either"]
+    return Answers(values, picked["reason"], frozenset(picked["label"]), frozenset(picked["code"]), picked["fault"])
 
 
-MEANINGS = ("code", "label", "reason", "fault")
+MEANINGS = ("code", "label", "either", "reason", "fault")
 Options = tuple[dict[str, Any], dict[str, set[Any]], dict[str, str]]
 
 
 def _meaning(told: str, stored: str, question: Any, known: Options) -> tuple[str, Any]:
-    """What one text means: ('code' or 'label', value), ('reason', reason) or ('fault', why).
+    """What one text means: ('code', 'label' or 'either', value), ('reason', reason) or ('fault', why).
 
     A label stored in the file for that code says more than the code: it is looked up first.
     """
@@ -344,7 +345,8 @@ def _meaning(told: str, stored: str, question: Any, known: Options) -> tuple[str
     for text, kind in ((stored, "label"), (told, "code"), (told, "label")):
         table: Mapping[str, Any] = allowed if kind == "code" else _certain(by_label)
         if text and (code := _code(text, table)) is not None:
-            return ("code" if str(code) == told else kind), code
+            same = (_certain(by_label).get(told) == code and told in allowed) or str(code) == told != text
+            return ("either" if same else kind), code
         if text and (reason := _code(text, missing)) is not None:
             return "reason", reason
     scale = getattr(question, "scale", None)
@@ -412,10 +414,10 @@ def _numbers(texts: Sequence[str], question: Any) -> dict[str, tuple[str, Any]]:
     return {text: read(words) for text, words in told.items()}
 
 
-def mixed(answers: Answers) -> Counter[str] | None:
+def mixed(answers: Answers) -> tuple[int, int] | None:
     """How many different texts were read as codes and as labels, when a column mixes both; else None."""
-    used = Counter("labels" if text in answers.labelled else "codes" for text in answers.values)
-    return used if len(used) == 2 else None
+    used = len(answers.coded), len(answers.labelled)
+    return used if all(used) else None
 
 
 def allowed_answers(question: Any) -> str:

@@ -98,7 +98,8 @@ class Responses(Result):
     @property
     def fingerprint(self) -> str:
         """A hash of which responses these are; equal for two analyses of the same rows."""
-        return ledgers.fingerprint(self.answers.index)
+        origin = self.entries[0].rule if self.entries else ""
+        return ledgers.fingerprint(self.answers.index, origin)
 
     @property
     def flags(self) -> list[str]:
@@ -242,8 +243,8 @@ class Responses(Result):
     def split(self, by: str | None = None, seed: int = 0) -> tuple[Responses, Responses]:
         """Two halves by whole clusters, so that nobody's colleagues sit in the other half.
 
-        ``by`` is the cluster column of the survey unless said; with an odd number of clusters the
-        first half has one more.
+        ``by`` is the cluster column of the survey unless said. In random order (``seed``), each
+        cluster goes to the half that has fewer rows so far.
 
         Raises
         ------
@@ -256,8 +257,9 @@ class Responses(Result):
                 f"'{column}' has only {len(clusters)} value; a split by whole clusters needs at least two.",
                 code="TooFewClusters",
             )
-        order = np.random.default_rng(seed).permutation(len(clusters))
-        first = self.answers[column].isin(clusters[order[: (len(clusters) + 1) // 2]]).to_numpy(dtype=bool)
+        sizes = self.answers[column].value_counts().reindex(clusters).to_numpy()
+        chosen = _halves(sizes, np.random.default_rng(seed))
+        first = self.answers[column].isin(clusters[chosen]).to_numpy(dtype=bool)
         words = f"split by {column}, seed {seed}"
         return self._half(first, f"{words}, first half"), self._half(~first, f"{words}, second half")
 
@@ -323,6 +325,17 @@ class Responses(Result):
         }
 
 
+def _halves(sizes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Which clusters go to the first half, so that both halves have about the same number of rows."""
+    first = np.zeros(len(sizes), dtype=bool)
+    rows = [0, 0]
+    for cluster in generator.permutation(len(sizes)):
+        half = int(rows[0] > rows[1])
+        first[cluster] = half == 0
+        rows[half] += sizes[cluster]
+    return first
+
+
 _keyed = keyed  # the method's argument of the same name hides the function
 
 
@@ -334,9 +347,7 @@ def _no_reason(n: int, like: pd.DataFrame) -> pd.Categorical:
 def _given(rule: Any, index: pd.Index) -> np.ndarray:
     column = pd.Series(rule) if not isinstance(rule, pd.Series) else rule
     if len(column) != len(index) or not pd.api.types.is_bool_dtype(column.dtype):
-        raise ResponseError(
-            "A rule that is no text must be one true or false a row of the responses.", code="BadRule"
-        )
+        raise ResponseError("A rule that is no text must be one true or false a row of the responses.", code="BadRule")
     return column.fillna(False).to_numpy(dtype=bool)
 
 
@@ -409,7 +420,9 @@ def outside_options(answers: pd.DataFrame, survey: Any) -> None:
     for id in (name for name in answers.columns if name in survey.items):
         scale = survey.items[id].scale
         values = answers[id].dropna().to_numpy(dtype=np.int64)
-        allowed = np.isin(values, scale.codes) if scale.points else (values >= scale.minimum) & (values <= scale.maximum)
+        allowed = (
+            np.isin(values, scale.codes) if scale.points else (values >= scale.minimum) & (values <= scale.maximum)
+        )
         if not allowed.all():
             found.append(f"'{id}' {int((~allowed).sum())} (allowed: {listed(scale.codes) or 'the range'})")
     if found:

@@ -6,7 +6,7 @@ codes, so that unequal steps and observed ranges never matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +117,7 @@ def recipe(survey: Any, name: str) -> Recipe:
     ResponseError : UndefinedScore
     """
     if name in survey.scores:
-        return _composite(survey, survey.scores[name])
+        return _composite(survey.scores[name])
     if name in survey.constructs and survey.constructs[name].role != "attention":
         construct = survey.constructs[name]
         score = construct.score
@@ -130,24 +130,13 @@ def recipe(survey: Any, name: str) -> Recipe:
     )
 
 
-def _composite(survey: Any, score: Any) -> Recipe:
-    parts = {
-        part.construct: Recipe(part.construct, tuple(part.items), part.rule, part.min_items, part.rescale)
-        for part in score.parts
-    }
-    if score.rule != "mean_of_scores":
-        rescales = {part.rescale for part in score.parts}
-        rescale = rescales.pop() if len(rescales) == 1 else "none"
-        return Recipe(score.id, tuple(score.items), score.rule, score.min_items, rescale)
-    nested = [parts[id] if id in parts else _nested(survey, id, parts) for id in score.of]
-    return Recipe(score.id, tuple(score.items), "mean_of_scores", 0, "none", tuple(nested), score.min_scores)
-
-
-def _nested(survey: Any, id: str, parts: dict[str, Recipe]) -> Recipe:
-    """A score inside a score, with the items that the outer score keeps."""
-    inner = _composite(survey, survey.scores[id])
-    kept = tuple(parts.get(part.id, part) for part in inner.parts)
-    return Recipe(inner.id, inner.items, inner.rule, inner.min_items, inner.rescale, kept, inner.min_parts)
+def _composite(score: Any) -> Recipe:
+    parts = tuple(Recipe(one.name, tuple(one.items), one.rule, one.min_items, one.rescale) for one in score.parts)
+    if score.rule == "mean_of_scores":
+        return Recipe(score.id, tuple(score.items), score.rule, 0, "none", parts, score.min_scores)
+    rescales = {part.rescale for part in parts}
+    rescale = rescales.pop() if len(rescales) == 1 else "none"
+    return Recipe(score.id, tuple(score.items), score.rule, score.min_items, rescale)
 
 
 def scored(recipe: Recipe, frame: pd.DataFrame, survey: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -293,20 +282,26 @@ def _suspicions(table: pd.DataFrame) -> list[Diagnostic]:
     if suspects.empty:
         return []
     turned = table[(table["key"] < 0) & table["item_rest"].notna()]
-    names = listed(suspects["item"])
-    if len(turned) and set(suspects["item"]) == set(turned["item"]):
+    here = turned[turned["construct"].isin(suspects["construct"])]
+    if set(suspects["item"]) == set(here["item"]) and 2 * len(here) >= len(turned):
+        names = listed(suspects["item"])
         reason = (
-            f"All reverse-keyed items ({names}) run against their scales once keyed: the file probably holds answers "
-            f"that were reversed already. If so, read it with already_reversed={list(suspects['item'])}."
+            f"All reverse-keyed items of {listed(suspects['construct'].unique())} ({names}) run against their scales "
+            f"once "
+            "keyed: the file probably holds answers that were reversed already. If so, read it with "
+            f"already_reversed={list(suspects['item'])}."
         )
         return [Diagnostic("AlreadyReversed", reason, "warning")]
-    return [
-        Diagnostic(
-            "KeySuspect",
-            f"Item '{row.item}' of '{row.construct}' (key {'reverse' if row.key < 0 else 'forward'}) runs against the "
-            f"rest of its scale (r = {row.item_rest:.2f}): is its key right in the instrument, or was it reversed "
-            "before it was read?",
-            "warning",
-        )
-        for row in suspects.itertuples()
-    ]
+    return [_suspicion(row) for row in suspects.to_dict("records")]
+
+
+def _suspicion(row: Mapping[Any, Any]) -> Diagnostic:
+    return Diagnostic(
+        "KeySuspect",
+        f"Item '{row['item']}' of '{row['construct']}' (key {'reverse' if row['key'] < 0 else 'forward'}) runs "
+        f"against the "
+        f"rest of its scale (r = {row['item_rest']:.2f}): is its key right in the instrument, or was it reversed "
+        f"before it "
+        "was read?",
+        "warning",
+    )

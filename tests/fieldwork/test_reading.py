@@ -1,0 +1,402 @@
+"""Tidy files: every fault is named with its place, nothing leaves without a ledger line. Numbers are case ids."""
+
+import hashlib
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cocoanalysis.errors import CocoError
+from cocoanalysis.fieldwork import opening
+from cocoanalysis.fieldwork.platforms import (
+    PLATFORMS,
+    CodeMap,
+    Platform,
+    known_platforms,
+    read_code_map,
+    register,
+    write_code_map,
+)
+from cocoanalysis.fieldwork.reading import read_responses
+from cocoanalysis.instrument.reading import read_survey
+from tests.shared import ROOT, SHARED, needs_shared
+from tests.small import ITEMS, SURVEY, written
+
+HEADER = ["person", "team", "sector", "years", *ITEMS]
+ROWS = [
+    ["001", "a", "public", "3", *["1", "2", "5", "4", "98", "2", "3", "5", "1", "2"]],
+    ["002", "a", "private", "2.5", *["5", "5", "99", "4", "5", "1", "2", "1", "5", "2"]],
+    ["003", "b", "refused", "", *["4", "4", "2", "3", "4", "2"], "", "1", "5", "4"],
+]
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    return read_survey(written(tmp_path_factory.mktemp("small")))
+
+
+def text(rows=ROWS, header=HEADER, mark=","):
+    return "\n".join(mark.join(f'"{cell}"' if mark in cell else cell for cell in row) for row in [header, *rows]) + "\n"
+
+
+def file(folder, content, name="answers.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    return path
+
+
+def changed(row, column, cell, rows=ROWS):
+    copy = [list(one) for one in rows]
+    copy[row][HEADER.index(column)] = cell
+    return copy
+
+
+def error(folder, content, survey, **more):
+    with pytest.raises(CocoError) as caught:
+        read_responses(file(folder, content), survey, **more)
+    return caught.value
+
+
+# Every kind of tidy file gives the same answers ------------------------------------------------
+
+
+def saved(folder, kind):
+    frame = pd.DataFrame(ROWS, columns=HEADER)
+    path = folder / f"answers.{kind}"
+    if kind == "csv":
+        path.write_text(text())
+    elif kind == "tsv":
+        path.write_text(text(mark="\t"))
+    elif kind == "semicolon.csv":
+        path.write_bytes(b"\xef\xbb\xbf" + text(changed(1, "years", "2,5"), mark=";").replace("\n", "\r\n").encode())
+    elif kind == "utf16.csv":
+        path.write_bytes(text().encode("utf-16"))
+    elif kind == "xlsx":
+        frame[ITEMS] = frame[ITEMS].apply(pd.to_numeric)
+        frame.to_excel(path, index=False)
+    elif kind == "parquet":
+        frame[ITEMS] = frame[ITEMS].apply(pd.to_numeric)
+        frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "semicolon.csv", "utf16.csv", "xlsx", "parquet"])
+def test_every_tidy_kind_reads_the_same(tmp_path, survey, kind):
+    read = read_responses(saved(tmp_path, kind), survey)
+    assert list(read.frame["person"]) == ["001", "002", "003"]  # case 26: leading zeros stay
+    assert read.frame["tru1"].tolist() == [1, 5, 4]
+    assert read.frame["tru1"].dtype == "Int64"
+    assert read.frame["years"].tolist()[:2] == [3.0, 2.5]
+    assert read.missing["eff1"].tolist()[0] == "cannot_judge"
+    assert read.missing["tru3"].tolist()[1] == "refused"
+    assert read.missing["eff3"].tolist()[2] == "skipped"
+    assert read.missing["sector"].tolist()[2] == "refused"
+    assert read.provenance == "yours"
+    counts = read.ledger.query("step == 'missing'").set_index("rule")["cells"]
+    assert counts.sum() == 3
+
+
+def test_labels_in_any_language(tmp_path, survey):
+    words = {
+        "1": "strongly disagree",
+        "2": "uenig",
+        "3": "neither",
+        "4": "enig",
+        "5": "helt enig",
+        "98": "kan ikke vurdere",
+    }
+    rows = [list(row) for row in ROWS]
+    for row in rows:
+        row[4:11] = [words.get(cell, cell if cell != "99" else "prefer not to say") for cell in row[4:11]]
+    read = read_responses(file(tmp_path, text(rows)), survey)
+    expected = read_responses(file(tmp_path, text(), "codes.csv"), survey)
+    pd.testing.assert_frame_equal(read.frame, expected.frame)
+    pd.testing.assert_frame_equal(read.missing, expected.missing)
+    assert read.ledger.query("step == 'recode'")["cells"].sum() == 18
+
+
+def test_headers_that_are_the_question_texts(tmp_path, survey):
+    header = [
+        survey.background[id].question["da"] if id in survey.background else survey.items[id].question("da")
+        for id in HEADER
+    ]
+    read = read_responses(file(tmp_path, text(header=header)), survey)
+    assert read.frame["tru2"].tolist() == [2, 5, 4]
+    assert read.frame["sector"].tolist()[:2] == ["public", "private"]
+
+
+def test_real_survey_carries_its_provenance():
+    survey = read_survey(ROOT / "surveys" / "unit-climate")
+    read = read_responses(ROOT / "surveys" / "unit-climate" / "responses.csv", survey)
+    assert (len(read), read.provenance, read.frame["company"].nunique()) == (2042, "public real", 49)
+    # alpha of the leadership items, from reference lq2002.md (R psych), says that columns were bound right
+    items = read.items("leadership").to_numpy()
+    k = items.shape[1]
+    alpha = k / (k - 1) * (1 - items.var(axis=0, ddof=1).sum() / items.sum(axis=1).var(ddof=1))
+    assert alpha == pytest.approx(0.902237, abs=1e-6)
+
+
+# Faults by case number -----------------------------------------------------------------------------
+
+FAULTS = {
+    "case_20_mixed_codes_and_labels": (text(changed(0, "tru1", "agree")), "MixedCodes"),
+    "case_19_unknown_label": (
+        text([[*r[:4], *["agree" if i else "quite so" for i in range(4)], *r[8:]] for r in ROWS]),
+        "UnknownLabel",
+    ),
+    "case_24_decimal_comma_beside_point": (text(changed(0, "years", "3,5"), mark=";"), "OutsideOptions"),
+    "case_24_ambiguous_comma": (
+        text(changed(1, "years", "3,500", changed(0, "years", "1,200")), mark=";"),
+        "OutsideOptions",
+    ),
+    "case_25_spreadsheet_date_in_item": (text(changed(0, "tru1", "5-Mar")), "OutsideOptions"),
+    "case_25_number_made_of_id": (text(changed(0, "person", "1E5")), "SpreadsheetId"),
+    "case_26_rounded_long_id": (text(changed(0, "person", "12345678901234500")), "SpreadsheetId"),
+    "case_27_duplicate_id": (text(changed(1, "person", "001")), "DuplicateResponse"),
+    "case_30_missing_last_quote": (text() + '"004,a,public', "TruncatedFile"),
+    "case_31_ragged_row": (text() + "004,a,public\n", "RaggedRow"),
+    "case_40_renamed_column": (text(header=[c.replace("tru3", "trust3") for c in HEADER]), "RenamedColumn"),
+    "case_41_outside_options": (text(changed(2, "tru1", "7")), "OutsideOptions"),
+    "case_51_infinite": (text(changed(2, "years", "inf")), "OutsideOptions"),
+    "case_51_huge": (text(changed(2, "years", "1e308")), "OutsideOptions"),
+    "case_11_not_utf8": (text(changed(2, "team", "ø")).encode("latin-1"), "EncodingError"),
+    "case_11_nul": (text().encode() + b"\x00", "NulByte"),
+    "duplicate_column": (text(header=[c.replace("tru3", "tru2") for c in HEADER]), "DuplicateColumn"),
+    "empty_file": (b"", "EmptyFile"),
+    "wrong_survey": (text(header=[f"v{i}" for i in range(len(HEADER))]), "NoItems"),
+    "case_38_legacy_workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "LegacySpreadsheet"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_fault(tmp_path, survey, case):
+    content, code = FAULTS[case]
+    problem = error(tmp_path, content, survey)
+    assert problem.code == code, problem
+    message = str(problem)
+    assert message.endswith(".")
+    assert "quite so" not in message
+    assert "1,200" not in message
+
+
+def test_case_41_message_counts_and_shows_no_answer(tmp_path, survey):
+    message = str(error(tmp_path, text(changed(2, "tru1", "777")), survey))
+    assert "'tru1': 1 cells" in message
+    assert "row 4" in message
+    assert "1, 2, 3, 4, 5" in message
+    assert "777" not in message
+
+
+def test_case_41_invalid_as_missing_is_counted(tmp_path, survey):
+    read = read_responses(file(tmp_path, text(changed(2, "tru1", "7"))), survey, invalid="missing")
+    assert read.missing["tru1"].tolist()[2] == "invalid"
+    assert read.ledger.query("step == 'recode'")["cells"].tolist() == [1]
+
+
+def test_case_26_answers_called_NA_stay(tmp_path, survey):
+    header, rows = [*HEADER, "remark"], [[*row, cell] for row, cell in zip(ROWS, ["NA", "None", "null"])]
+    read = read_responses(file(tmp_path, text(rows, header)), survey)
+    assert read.frame["remark"].tolist() == ["NA", "None", "null"]
+
+
+def test_marks_of_other_programs_are_named_by_the_user(tmp_path, survey):
+    content = text(changed(0, "tru1", "NA"))
+    assert read_responses(file(tmp_path, content), survey, empty=("NA",)).missing["tru1"].tolist()[0] == "skipped"
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("first", 1), ("last", 5), ("fullest", 5)])
+def test_case_27_duplicates_by_rule(tmp_path, survey, rule, kept):
+    rows = changed(1, "person", "001", changed(0, "tru2", ""))
+    read = read_responses(file(tmp_path, text(rows)), survey, duplicates=rule)
+    assert read.frame["tru1"].tolist() == [kept, 4]
+    assert read.ledger.iloc[-1][["rows", "n_before", "n_after"]].tolist() == [1, 3, 2]
+
+
+def test_case_27_one_person_in_two_collaborations_is_no_duplicate(tmp_path, survey):
+    assert len(read_responses(file(tmp_path, text(changed(2, "person", "001"))), survey)) == 3
+
+
+def test_case_28_previews_leave_and_are_counted(tmp_path, survey):
+    header, rows = [*HEADER, "status"], [[*row, cell] for row, cell in zip(ROWS, ["live", "preview", "live"])]
+    read = read_responses(file(tmp_path, text(rows, header)), survey)
+    assert len(read) == 2
+    assert read.ledger.query("step == 'exclude'")["rows"].tolist() == [1]
+
+
+def test_case_29_partials_stay_counted_and_say_not_reached(tmp_path, survey):
+    cut = [*ROWS[1][:8], *[""] * 6]
+    cut[3] = ""
+    header = [*HEADER, "complete"]
+    rows = [[*ROWS[0], "true"], [*cut, "false"], [*ROWS[2], "true"]]
+    read = read_responses(file(tmp_path, text(rows, header)), survey)
+    assert read.missing["eff1"].tolist()[1] == "not_reached"
+    assert read.missing["eff3"].tolist()[2] == "skipped"
+    assert read.ledger.query("rule.str.startswith('partial')")["rows"].tolist() == [1]
+    assert read.exclude("not complete").frame["person"].tolist() == ["001", "003"]
+
+
+def test_form_says_what_was_not_asked(tmp_path, survey):
+    header = [*HEADER, "form"]
+    rows = [[*ROWS[0], "full"], [*ROWS[1], "full"], [*ROWS[2], "short"]]
+    read = read_responses(file(tmp_path, text(rows, header)), survey)
+    assert read.missing["eff3"].tolist()[2] == "not_asked"
+
+
+def test_case_32_embedded_newlines_and_formulas_are_only_text(tmp_path, survey):
+    header = [*HEADER, "remark"]
+    rows = [[*row, cell] for row, cell in zip(ROWS, ["two\nlines, one cell", "=1+1", 'a "quoted" word'])]
+    content = "\n".join(",".join('"' + c.replace('"', '""') + '"' for c in r) for r in [header, *rows])
+    read = read_responses(file(tmp_path, content), survey)
+    assert read.frame["remark"].tolist() == [row[-1] for row in rows]
+
+
+def test_case_37_zip_bomb_is_not_opened(tmp_path, survey):
+    path = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"\0" * 50_000_000)
+    with pytest.raises(CocoError) as caught:
+        read_responses(path, survey)
+    assert caught.value.code == "TooLarge"
+
+
+def test_case_37_huge_file_is_named(tmp_path, survey, monkeypatch):
+    monkeypatch.setattr(opening, "MAX_CELLS", 20)
+    assert error(tmp_path, text(), survey).code == "TooLarge"
+
+
+def test_case_39_other_version_is_refused(tmp_path, survey):
+    header = [*HEADER, "surveyversion"]
+    assert error(tmp_path, text([[*row, "0.0.9"] for row in ROWS], header), survey).code == "VersionMismatch"
+
+
+@pytest.mark.parametrize("place", ["argument", "file", "beside"])
+def test_code_map_binds_columns_and_codes(tmp_path, survey, place):
+    header = [f"Q{i}" for i in range(len(HEADER))]
+    path = file(tmp_path, text(header=header))
+    columns = dict(zip(HEADER, header))
+    if place == "beside":
+        write_code_map(path, CodeMap(columns, {}, survey.id, survey.version, "tidy"))
+        read = read_responses(path, survey)
+    elif place == "file":
+        named = write_code_map(tmp_path / "other", CodeMap(columns))
+        read = read_responses(path, survey, code_map=named)
+    else:
+        read = read_responses(path, survey, code_map={column: id for id, column in columns.items()})
+    assert read.frame["tru1"].tolist() == [1, 5, 4]
+
+
+def test_case_21_recoded_values_follow_the_map(tmp_path, survey):
+    path = file(tmp_path, text(changed(0, "tru1", "A1", changed(1, "tru1", "A5", changed(2, "tru1", "A4")))))
+    codes = {"tru1": {f"A{i}": str(i) for i in range(1, 6)}}
+    write_code_map(path, CodeMap({}, codes))
+    assert read_responses(path, survey).frame["tru1"].tolist() == [1, 5, 4]
+
+
+def test_code_map_of_another_version_is_refused(tmp_path, survey):
+    path = file(tmp_path, text())
+    write_code_map(path, CodeMap({}, {}, survey.id, "0.0.1"))
+    with pytest.raises(CocoError) as caught:
+        read_responses(path, survey)
+    assert caught.value.code == "VersionMismatch"
+
+
+def test_code_map_comes_back_as_written(tmp_path):
+    code_map = CodeMap({"a": "Q1"}, {"a": {"1": "2"}}, "s", "1.0", "tidy")
+    assert read_code_map(write_code_map(tmp_path / "x.csv", code_map)) == code_map
+
+
+def test_personal_columns_are_dropped_unless_asked_for(tmp_path, survey):
+    header = [*HEADER, "email"]
+    path = file(tmp_path, text([[*row, "someone"] for row in ROWS], header))
+    assert "email" not in read_responses(path, survey).frame
+    assert "email" in read_responses(path, survey, keep_personal=True).frame
+    assert "email" in read_responses(path, survey).ledger["rule"].str.cat()
+
+
+def test_unmatched_columns_are_listed_with_candidates(tmp_path, survey):
+    header = [*HEADER, "yeers", "unrelated"]
+    read = read_responses(
+        file(tmp_path, text([[*row, "1", "1"] for row in ROWS], header).replace("years", "when", 1)), survey
+    )
+    assert read.unmatched.set_index("column")["candidates"].to_dict() == {"when": "", "yeers": "years", "unrelated": ""}
+
+
+def test_case_53_reversed_deposit_is_asked_about_and_turned_back(tmp_path, survey):
+    rng = np.random.default_rng(3)
+    trait = rng.normal(size=300)
+    levels = np.clip(np.round(3 + trait[:, None] + rng.normal(scale=0.6, size=(300, 4))), 1, 5).astype(int)
+    rows = [[str(i), "a", "public", "1", *map(str, row), "4", "2", "4", "1", "5", "2"] for i, row in enumerate(levels)]
+    path = file(tmp_path, text(rows))  # tru3 is reverse-keyed, yet runs with the others: reversed before
+    read = read_responses(path, survey)
+    assert "AlreadyReversed" in [one.code for one in read.diagnostics]
+    back = read_responses(path, survey, already_reversed=["tru3"])
+    assert "AlreadyReversed" not in [one.code for one in back.diagnostics]
+    np.testing.assert_allclose(back.scores("trust")["trust"], levels.mean(axis=1))
+
+
+@pytest.mark.parametrize("provenance", ["column", "hash"])
+def test_synthetic_answers_are_known_as_such(tmp_path, provenance):
+    digest = hashlib.sha256(text().encode()).hexdigest()
+    sample = f"samples:\n  - {{file: made.csv, provenance: synthetic, sha256: {digest}}}\n"
+    survey = read_survey(written(tmp_path, SURVEY + (sample if provenance == "hash" else "")))
+    if provenance == "hash":
+        path = file(tmp_path, text(), "renamed.csv")
+    else:
+        path = file(tmp_path, text([[*row, "synthetic"] for row in ROWS], [*HEADER, "provenance"]))
+    assert read_responses(path, survey).provenance == "synthetic"
+
+
+def test_platforms_are_found_by_name_and_a_new_one_is_one_registration(tmp_path, survey):
+    assert {"tidy", "spss", "stata"} <= set(known_platforms())
+    tidy = PLATFORMS["tidy"]
+    register(Platform("mine", sniff=lambda head: float("person" in head.columns), read=tidy.read))
+    try:
+        read = read_responses(file(tmp_path, text()), survey)
+        assert "as mine (sniffed)" in read.ledger["rule"][0]
+    finally:
+        del PLATFORMS["mine"]
+    with pytest.raises(CocoError) as caught:
+        read_responses(file(tmp_path, text()), survey, platform="tidi")
+    assert caught.value.code == "UnknownPlatform"
+
+
+# SPSS and Stata -----------------------------------------------------------------------------------
+
+
+@needs_shared
+def test_case_33_spss_user_missing_keep_their_reason(tmp_path, survey):
+    read = read_responses(
+        SHARED / "exports" / "spss" / "ours-usermissing.sav",
+        survey,
+        code_map={"person": "id", "tru1": "l1", "tru2": "l2r"},
+    )
+    assert read.frame["tru1"].isna().tolist() == [False, True, True, True]
+    assert read.missing["tru1"].tolist()[1:] == ["refused", "skipped", "skipped"]
+    assert read.ledger.query("rule.str.startswith('declared')")["cells"].sum() == 3
+
+
+@needs_shared
+def test_case_34_stata_system_missing_is_not_zero(tmp_path, survey):
+    path = SHARED / "exports" / "stata" / "ours-int-sysmiss-and-tagged.dta"
+    read = read_responses(path, survey, code_map={"tru1": "q"})
+    assert read.frame["tru1"].dropna().tolist() == [1, 2, 5]
+    assert read.missing["tru1"].tolist()[2:4] == ["missing_a", "skipped"]
+
+
+def test_case_35_spss_value_labels_of_strings_and_recodes(tmp_path, survey):
+    import pyreadstat
+
+    frame = pd.DataFrame({"person": ["a", "b"], "sector": ["p", "q"], "tru1": [10.0, 20.0], "tru2": [1.0, 99.0]})
+    labels = {"sector": {"p": "Public", "q": "Private"}, "tru1": {10.0: "disagree", 20.0: "helt enig"}}
+    path = tmp_path / "answers.sav"
+    ranges = {"tru2": [99]}
+    pyreadstat.write_sav(frame, str(path), variable_value_labels=labels, missing_ranges=ranges)
+    read = read_responses(path, survey)
+    assert read.frame["sector"].tolist() == ["public", "private"]
+    assert read.frame["tru1"].tolist() == [2, 5]
+    assert read.missing["tru2"].tolist()[1] == "refused"
+
+
+def test_damaged_sav_is_named(tmp_path, survey):
+    assert error(tmp_path, b"$FL2" + b"@(#) nothing" * 20, survey).code == "DamagedFile"
