@@ -84,7 +84,9 @@ def answering(world: WorldFile, survey: Survey, who: People) -> Answering:
     shares = np.array([entry.careless.styles.get(style, 0.0) for style in STYLES], dtype=float)  # type: ignore[call-overload]  # the keys are the styles
     times = np.ones(1)
     if judge.by is not None:
-        question = next(q for q in who.questions if q.id == one_of(judge.by, [q.id for q in who.questions], "background"))
+        question = next(
+            q for q in who.questions if q.id == one_of(judge.by, [q.id for q in who.questions], "background")
+        )
         times = np.array([judge.times.get(category, 1.0) for category in question.categories])
     return Answering(
         careless=entry.careless.share,

@@ -22,8 +22,8 @@ from cocoanalysis.instrument.validation import fitted
 from cocoanalysis.instrument.yamlfile import Node, Source, read_yaml
 from cocoanalysis.responses.ledger import entry
 from cocoanalysis.responses.responses import Responses, reason_dtype
-from cocoanalysis.worlds.population import REASONS, Draw, Population, compiled, icc_mix
 from cocoanalysis.worlds.people import Respondents
+from cocoanalysis.worlds.population import REASONS, Draw, Population, compiled, icc_mix
 from cocoanalysis.worlds.worldfile import WorldFile
 
 WORLD_FILE = "world.yaml"
@@ -107,7 +107,9 @@ def read_world(path: str | Path) -> World:
     return World(file, read_survey(home / file.survey), path)
 
 
-def simulate(world: World | str | Path, n: int | None = None, seed: int = 0, *, clusters: int | None = None) -> Responses:
+def simulate(
+    world: World | str | Path, n: int | None = None, seed: int = 0, *, clusters: int | None = None
+) -> Responses:
     """Draw one study from a world: synthetic answers, labelled so wherever they go.
 
     Parameters
@@ -172,6 +174,33 @@ def _people(world: World, who: Respondents) -> dict[str, Any]:
         else:
             columns[question.id] = pd.array(np.where(unknown, None, words), dtype="str")
     return columns
+
+
+def written(responses: Responses) -> pd.DataFrame:
+    """Responses as the text of a tidy CSV file that `coco.read_responses` reads back with every reason.
+
+    A missing cell holds the instrument's code for its reason, or the reason's word where there is
+    no code; a skipped one is empty. The column `provenance` says what the file is.
+    """
+    columns = {}
+    for name in responses.frame.columns:
+        holder = responses.survey.items.get(name)
+        codes = {} if holder is None else {one.reason: one.code for one in holder.scale.missing}
+        values = responses.frame[name]
+        text = values.astype("Int64") if holder is None and pd.api.types.is_float_dtype(values) else values
+        why = responses.missing[name].astype(object).map(lambda reason, codes=codes: codes.get(reason, reason))
+        columns[name] = text.astype(object).where(values.notna(), why.where(why != "skipped", ""))
+    return pd.DataFrame(columns).assign(provenance=responses.provenance)
+
+
+def write_responses(responses: Responses, path: str | Path) -> Path:
+    """Write responses as a tidy CSV file (UTF-8) with reasons and provenance; the file is replaced whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(path.name + ".part")
+    written(responses).to_csv(half, index=False, lineterminator="\n", encoding="utf-8")
+    half.replace(path)
+    return path
 
 
 def _codes(numbers: np.ndarray, sign: str) -> np.ndarray:
