@@ -81,16 +81,15 @@ def answering(world: WorldFile, survey: Survey, who: People) -> Answering:
     entry = world.answering
     judge = entry.missing.cannot_judge
     items = list(survey.items.values())
-    shares = np.array([entry.careless.styles.get(style, 0.0) for style in STYLES], dtype=float)  # type: ignore[call-overload]  # the keys are the styles
+    shares = np.array([getattr(entry.careless.styles, style) for style in STYLES], dtype=float)
     times = np.ones(1)
     if judge.by is not None:
-        question = next(
-            q for q in who.questions if q.id == one_of(judge.by, [q.id for q in who.questions], "background")
-        )
+        known = {question.id: question for question in who.questions}
+        question = known[one_of(judge.by, known, "background question")]
         times = np.array([judge.times.get(category, 1.0) for category in question.categories])
     return Answering(
         careless=entry.careless.share,
-        styles=shares / shares.sum(),
+        styles=shares / shares.sum() if shares.any() else np.full(len(STYLES), 1 / len(STYLES)),
         attentive=entry.attentive,
         expected=np.array([-1 if i.expected is None else list(i.scale.codes).index(i.expected) for i in items]),
         skipped=entry.missing.skipped,

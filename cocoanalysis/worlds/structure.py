@@ -149,8 +149,9 @@ def _correlations(entry: StepEntry, where: str) -> Array:
 
 def _known(name: str, names: Mapping[str, int] | Sequence[str], where: str) -> str:
     if name not in names:
+        hint = suggestion(name, names)
         raise ModelError(
-            f"In '{where}' there is no latent variable '{name}'; there are {listed(names, 40)}.{suggestion(name, names)}",
+            f"In '{where}' there is no latent variable '{name}'; there are {listed(names, 40)}.{hint}",
             code="UnknownLatent",
         )
     return name

@@ -157,7 +157,8 @@ def _why(question: Background) -> int:
 
 def _people(world: World, who: Respondents) -> dict[str, Any]:
     """Identifiers and background, column by column."""
-    survey, columns = world.survey, {}
+    survey = world.survey
+    columns: dict[str, Any] = {}
     for name, values, sign in (
         (survey.respondent, who.person, "r"),
         (survey.cluster, who.cluster, "c"),
@@ -167,12 +168,13 @@ def _people(world: World, who: Respondents) -> dict[str, Any]:
             columns[name] = pd.array(_codes(values, sign), dtype="str")
     for question in world.population.people.questions:
         unknown = who.unknown.get(question.id, np.zeros(who.n, dtype=bool))
-        words = np.array(question.categories, dtype=object)[who.values[question.id]] if question.categories else None
+        words = np.asarray(who.values[question.id])
+        if question.categories:
+            words = np.array(question.categories, dtype=object)[words]
         if survey.background[question.id].kind == "numeric":
-            numbers = np.array(who.values[question.id] if words is None else words, dtype=float)
-            columns[question.id] = np.where(unknown, np.nan, numbers)
+            columns[question.id] = np.where(unknown, np.nan, words.astype(float))
         else:
-            columns[question.id] = pd.array(np.where(unknown, None, words), dtype="str")
+            columns[question.id] = pd.Series(words, dtype="str").mask(unknown).array
     return columns
 
 

@@ -6,7 +6,7 @@ replaced, and what `clear` names is emptied first.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -117,7 +117,7 @@ class MeasurementEntry(Entry):
     items: dict[str, ItemEntry] = Field(default_factory=dict)
     cross: dict[str, dict[str, float]] = Field(default_factory=dict)
     twins: TwinsEntry = Field(default_factory=TwinsEntry)
-    minor: MinorEntry = Field(default_factory=MinorEntry)
+    minor: MinorEntry = Field(default_factory=lambda: MinorEntry(factors=40))
     method: MethodEntry = Field(default_factory=MethodEntry)
     acquiescence: Share = 0
     cuts: dict[str, list[float]]
@@ -139,11 +139,19 @@ class NonitemEntry(Entry):
     location: float = 0
 
 
+class StylesEntry(Entry):
+    """How many of the careless answer how: one answer for all, at random, or careful at first."""
+
+    straight: Share = 0
+    random: Share = 0
+    late: Share = 0
+
+
 class CarelessEntry(Entry):
     """The share of rows answered without reading, and in which styles."""
 
     share: Share = 0
-    styles: dict[Literal["straight", "random", "late"], Share] = Field(default_factory=lambda: {"random": 1.0})
+    styles: StylesEntry = Field(default_factory=lambda: StylesEntry())
 
 
 class CannotJudgeEntry(Entry):
@@ -182,7 +190,7 @@ class WorldFile(Entry):
     clear: list[str] = Field(default_factory=list)
     survey: str
     title: Line
-    design: DesignEntry = Field(default_factory=DesignEntry)
+    design: DesignEntry = Field(default_factory=lambda: DesignEntry(clusters=60, smallest=2))
     background: dict[str, BackgroundDraw] = Field(default_factory=dict)
     unmeasured: list[str] = Field(default_factory=list)
     icc: IccEntry = Field(default_factory=IccEntry)
