@@ -64,6 +64,13 @@ class World:
         names = list(p.latents)
         return pd.DataFrame(icc_mix(p.within.correlations, p.between.correlations, p.icc), names, names)
 
+    def truth(self, hypothesis: str, outcome: str, predictor: str) -> str | None:
+        """The verdict that is right for a row of a plan in this world; None where the file says nothing."""
+        planted = self.file.truth.get(hypothesis, self.file.truth.get("any"))
+        if isinstance(planted, dict):
+            return planted.get(outcome, planted.get(predictor))
+        return planted
+
     def draw(self, n: int | None = None, seed: Any = 0, clusters: int | None = None) -> Draw:
         """One study as arrays (no data frame), for runs that need many.
 

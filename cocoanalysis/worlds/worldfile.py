@@ -6,7 +6,7 @@ replaced, and what `clear` names is emptied first.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from cocoanalysis.instrument.fileform import Entry, Id, Line
 Share = Annotated[float, Field(ge=0, le=1)]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+Truth = Literal["supported", "negligible", "contradicted", "not testable"]
 
 
 class DesignEntry(Entry):
@@ -200,3 +201,4 @@ class WorldFile(Entry):
     measurement: MeasurementEntry
     noninvariance: list[NoninvarianceEntry] = Field(default_factory=list)
     answering: AnsweringEntry = Field(default_factory=AnsweringEntry)
+    truth: dict[str, Truth | dict[str, Truth]] = Field(default_factory=dict)
