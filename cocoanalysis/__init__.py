@@ -40,6 +40,10 @@ PUBLIC = {
     "Verdicts": "propositions.verdicts",
     "regress": "propositions.regression",
     # worlds: what would we see if …?
+    "World": "worlds.world",
+    "read_world": "worlds.world",
+    "simulate": "worlds.world",
+    "write_responses": "worlds.world",
     # report: how does it look?
     "export": "report.export",
 }

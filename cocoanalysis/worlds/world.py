@@ -240,12 +240,12 @@ def _merged(path: Path, depth: int) -> tuple[Source, Path]:
 def _cleared(node: Node, steps: list[str], place: Any) -> Node:
     """The same with what stands under these steps emptied."""
     if not steps:
-        return Node([] if isinstance(node.value, list) else {}, node.line, node.column)
+        return Node([] if isinstance(node.value, list) else {}, node.place)
     if not isinstance(node.value, dict) or steps[0] not in node.value:
         known = listed(node.value) if isinstance(node.value, dict) else "no keys"
         refuse([fault(place, "NothingToClear", f"The base has no '{steps[0]}' here; it has {known}.")], ModelError)
     inside = {**node.value, steps[0]: _cleared(node.value[steps[0]], steps[1:], place)}
-    return Node(inside, node.line, node.column, node.keys)
+    return Node(inside, node.place, node.keys)
 
 
 def _over(under: Node, over: Node) -> Node:
@@ -255,4 +255,4 @@ def _over(under: Node, over: Node) -> Node:
     inside = {**under.value, **over.value}
     for key in under.value.keys() & over.value.keys():
         inside[key] = _over(under.value[key], over.value[key])
-    return Node(inside, over.line, over.column, {**under.keys, **over.keys})
+    return Node(inside, over.place, {**under.keys, **over.keys})

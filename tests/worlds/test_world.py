@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cocoanalysis as coco
 from cocoanalysis.errors import ModelError
 from cocoanalysis.worlds.population import REASONS
 from cocoanalysis.worlds.world import World, read_world, simulate, write_responses
@@ -80,6 +81,15 @@ def test_the_committed_sample_is_seed_1_and_can_be_made_again(world, tmp_path):
     sample = next(sample for sample in world.survey.samples if sample.file == "synthetic.csv")
     assert sample.provenance == "synthetic"
     assert sample.sha256 == sha256(made.read_bytes()).hexdigest()
+
+
+def test_the_committed_sample_reads_back_with_every_reason(world):
+    read, made = coco.read_responses(HOME / "synthetic.csv", world.survey), simulate(world, seed=1)
+    assert read.provenance == "synthetic"
+    for id in world.survey.items:
+        assert read.frame[id].equals(made.frame[id]), id
+        assert (read.missing[id].astype(object).fillna("") == made.missing[id].astype(object).fillna("")).all(), id
+    assert (read.frame["domain"].astype(str) == made.frame["domain"].astype(str)).all()
 
 
 def test_same_seed_same_answers_and_another_seed_others(world):
