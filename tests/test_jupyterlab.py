@@ -11,17 +11,9 @@ import urllib.request
 
 import pytest
 
+from tests.browser import browser
 from tests.shared import ROOT
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 NOTEBOOK = "01-instruments.ipynb"
 IDLE = """() => {
   const panel = window.jupyterapp.shell.currentWidget;
@@ -35,15 +27,6 @@ FINISHED = """() => {
 }"""
 OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
   .filter(c => c.cell_type === 'code').map(c => c.getOutputs().map(o => o.output_type))"""
-
-
-@pytest.fixture
-def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        message = "no chromium on PATH: install it, as .ci/run does with apt-get"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    return path
 
 
 @pytest.fixture
@@ -101,15 +84,10 @@ def _wait_for(address, server, log, seconds=60):
 
 
 @pytest.mark.browser
-def test_a_notebook_runs_from_top_to_bottom_in_jupyterlab(lab, chromium, tmp_path):
-    from playwright.sync_api import sync_playwright
-
+def test_a_notebook_runs_from_top_to_bottom_in_jupyterlab(lab, tmp_path):
     address, token = lab
     outside, failed = [], []
-    with sync_playwright() as play:
-        context = play.chromium.launch_persistent_context(
-            str(tmp_path / "profile"), executable_path=chromium, args=FLAGS, headless=True
-        )
+    with browser(tmp_path / "profile") as context:
         page = context.new_page()
         page.on(
             "request", lambda r: outside.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None
@@ -121,7 +99,6 @@ def test_a_notebook_runs_from_top_to_bottom_in_jupyterlab(lab, chromium, tmp_pat
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_function(FINISHED, timeout=120_000)
         kinds = page.evaluate(OUTPUTS)
-        context.close()
     assert sum(len(k) for k in kinds) >= len(kinds) / 2
     assert not [k for k in kinds if "error" in k]
     assert not [url for url in outside if not url.startswith("ws://127.0.0.1")]
