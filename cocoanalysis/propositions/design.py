@@ -85,7 +85,7 @@ def _background(column: pd.Series, question: Any) -> pd.Series:
     """A categorical background question with its categories in the file's order, the reference first."""
     if question is None or getattr(question, "kind", None) != "categorical":
         return column
-    codes = [str(category.code) for category in question.categories]
+    codes = [str(code) for code in question.categories]
     reference = getattr(question, "reference", None)
     if reference is not None:
         codes = [str(reference), *(code for code in codes if code != str(reference))]
