@@ -1,0 +1,341 @@
+"""Estimators: what is minimised, and how errors and tests are made by default.
+
+An `Estimator` is a row of ``ESTIMATORS``: a discrepancy (a key of ``DISCREPANCIES``), the
+kind of standard errors, of test and of information that go with it. To add one, register
+its row; to add a discrepancy, write a class with value, gradient, scoring and observed
+information. Nothing else needs to change: the tests are parametrised over the registries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cocoanalysis.measurement.implied import (
+    Block,
+    Implied,
+    Structure,
+    cell_columns,
+    curvature,
+    lower,
+    moment_jacobian,
+    pull_back,
+    vech,
+)
+from cocoanalysis.measurement.ordinal import ordinal_jacobian, ordinal_moments_of
+from cocoanalysis.measurement.samples import Sample, moment_covariance, normal_weight, only_x
+
+
+class Estimator(NamedTuple):
+    discrepancy: str  # ml | gls | uls | wls | dwls
+    se: str  # standard | robust.sem | robust.huber.white
+    test: str  # standard | satorra.bentler | scaled.shifted | mean.var.adjusted | yuan.bentler.mplus
+    information: str = "expected"
+    source: str = ""
+
+    @property
+    def likelihood(self) -> bool:
+        return self.discrepancy == "ml"
+
+
+ESTIMATORS: dict[str, Estimator] = {
+    "ml": Estimator("ml", "standard", "standard", source="Jöreskog, 1969"),
+    "mlr": Estimator("ml", "robust.huber.white", "yuan.bentler.mplus", "observed", "Yuan & Bentler, 2000"),
+    "mlm": Estimator("ml", "robust.sem", "satorra.bentler", source="Satorra & Bentler, 1994"),
+    "mlmv": Estimator("ml", "robust.sem", "scaled.shifted", source="Asparouhov & Muthén, 2010"),
+    "mlmvs": Estimator("ml", "robust.sem", "mean.var.adjusted", source="Satorra & Bentler, 1994"),
+    "mlf": Estimator("ml", "standard", "standard", "first.order"),
+    "gls": Estimator("gls", "standard", "standard", source="Browne, 1974"),
+    "wls": Estimator("wls", "standard", "standard", source="Browne, 1984"),
+    "uls": Estimator("uls", "standard", "standard"),
+    "ulsm": Estimator("uls", "robust.sem", "satorra.bentler"),
+    "ulsmv": Estimator("uls", "robust.sem", "scaled.shifted"),
+    "ulsmvs": Estimator("uls", "robust.sem", "mean.var.adjusted"),
+    "dwls": Estimator("dwls", "standard", "standard"),
+    "wlsm": Estimator("dwls", "robust.sem", "satorra.bentler"),
+    "wlsmv": Estimator("dwls", "robust.sem", "scaled.shifted", source="Asparouhov & Muthén, 2010"),
+    "wlsmvs": Estimator("dwls", "robust.sem", "mean.var.adjusted"),
+}
+
+
+# Normal theory ------------------------------------------------------------------------------------
+
+
+def quadratic(u, v, c, first: np.ndarray, second: np.ndarray | None = None) -> np.ndarray:
+    """½ tr(W dΣₛ R dΣₜ) over all pairs of cells, for symmetric W = ``first`` and R = ``second`` (or W)."""
+    ut, vt = np.swapaxes(u, -1, -2), np.swapaxes(v, -1, -2)
+    fu, fv = first @ u, first @ v
+    x, q, r = vt @ fu, ut @ fu, vt @ fv
+    weight = c[:, None] * c[None, :]
+    if second is None:
+        return weight * (x * np.swapaxes(x, -1, -2) + q * r)
+    su, sv = second @ u, second @ v
+    x2, q2, r2 = vt @ su, ut @ su, vt @ sv
+    xt, x2t = np.swapaxes(x, -1, -2), np.swapaxes(x2, -1, -2)
+    return 0.5 * weight * (x * x2t + xt * x2 + q * r2 + r * q2)
+
+
+class NormalTheory:
+    """Maximum likelihood for complete continuous data, one or several groups."""
+
+    def __init__(self, structure: Structure, samples: Sequence[Sample], meanstructure: bool):
+        self.structure, self.samples, self.meanstructure = structure, list(samples), meanstructure
+        self.n_free = structure.n_free
+        total = sum(s.n for s in samples)
+        self.share = np.array([s.n / total for s in samples])
+        self.constant = [float(np.linalg.slogdet(s.cov)[1]) + len(s.cov) for s in samples]
+
+    def _pieces(self, block: Block, sample: Sample, theta: np.ndarray):
+        implied = block.implied(theta)
+        try:
+            factor = np.linalg.cholesky(implied.cov)
+        except np.linalg.LinAlgError:
+            return implied, None, 0.0, None
+        root = np.linalg.inv(factor)
+        inverse = root.T @ root
+        logdet = 2 * np.log(np.diagonal(factor)).sum()
+        return implied, inverse, logdet, sample.mean - implied.mean if self.meanstructure else None
+
+    def value(self, theta: np.ndarray) -> float:
+        total = 0.0
+        for block, sample, share, constant in self._groups():
+            implied, inverse, logdet, d = self._pieces(block, sample, theta)
+            if inverse is None:
+                return np.inf
+            distance = 0.0 if d is None else d @ inverse @ d
+            total += share * 0.5 * (logdet + np.sum(inverse * sample.cov) + distance - constant)
+        return float(total)
+
+    def _groups(self):
+        return zip(self.structure.blocks, self.samples, self.share, self.constant)
+
+    def gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient, _ = self.scoring(theta, information=False)
+        return value, gradient
+
+    def scoring(self, theta: np.ndarray, information: bool = True) -> tuple[float, np.ndarray, np.ndarray]:
+        total, gradient = 0.0, np.zeros(self.n_free)
+        metric = np.zeros((self.n_free, self.n_free))
+        for block, sample, share, constant in self._groups():
+            implied, inverse, logdet, d = self._pieces(block, sample, theta)
+            if inverse is None:
+                return np.inf, gradient, metric
+            spread = sample.cov if d is None else sample.cov + d[:, None] * d
+            product = inverse @ spread
+            total += share * 0.5 * (logdet + np.trace(product) - constant)
+            plan = block.plan
+            u, v, dmean = cell_columns(plan, implied)
+            by_cov = inverse - product @ inverse
+            cells = plan.c * np.sum(u * (by_cov @ v), axis=0)
+            if d is not None:
+                cells = cells - (inverse @ d) @ dmean
+            gradient += share * (cells @ plan.select)
+            if information:
+                inner = quadratic(u, v, plan.c, inverse)
+                if d is not None:
+                    inner = inner + dmean.T @ inverse @ dmean
+                metric += share * (plan.select.T @ inner @ plan.select)
+        return float(total), gradient, metric
+
+    def expected(self, theta: np.ndarray) -> np.ndarray:
+        return self.scoring(theta)[2]
+
+    def observed(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives of minus the log-likelihood per row."""
+        total = np.zeros((self.n_free, self.n_free))
+        for block, sample, share, _ in self._groups():
+            implied, inverse, _, d = self._pieces(block, sample, theta)
+            if inverse is None:
+                return np.full_like(total, np.nan)
+            plan = block.plan
+            u, v, dmean = cell_columns(plan, implied)
+            spread = sample.cov if d is None else sample.cov + np.outer(d, d)
+            middle = inverse @ spread @ inverse
+            inner = quadratic(u, v, plan.c, inverse, 2 * middle - inverse)
+            if d is not None:
+                wd, wm = inverse @ d, inverse @ dmean
+                cross = plan.c[:, None] * ((u.T @ wd)[:, None] * (v.T @ wm) + (v.T @ wd)[:, None] * (u.T @ wm))
+                inner = inner + cross + cross.T + dmean.T @ wm
+            bend = curvature(block, implied, 0.5 * (inverse - middle), None if d is None else -(inverse @ d))
+            total += share * (plan.select.T @ inner @ plan.select + bend)
+        return (total + total.T) / 2
+
+    def scores(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Gradient of each row's log-likelihood, one (n, n_free) array a group; weights are not applied."""
+        return [
+            self._case_scores(block, sample, theta) for block, sample in zip(self.structure.blocks, self.samples)
+        ]
+
+    def _case_scores(self, block: Block, sample: Sample, theta: np.ndarray) -> np.ndarray:
+        implied, inverse, _, d = self._pieces(block, sample, theta)
+        assert inverse is not None and sample.data is not None
+        plan = block.plan
+        u, v, dmean = cell_columns(plan, implied)
+        z = (sample.data - (implied.mean if d is not None else sample.mean)) @ inverse
+        cells = plan.c * ((z @ u) * (z @ v) - np.sum(u * (inverse @ v), axis=0))
+        if d is not None:
+            cells = cells + z @ dmean
+        return cells @ plan.select
+
+    def weights(self, theta: np.ndarray) -> list[np.ndarray]:
+        """The weight of the moments that the expected information implies, one a group."""
+        return [normal_weight(block.implied(theta).cov, self.meanstructure) for block in self.structure.blocks]
+
+    def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
+        return [moment_jacobian(b, b.implied(theta), self.meanstructure) for b in self.structure.blocks]
+
+
+# Least squares ------------------------------------------------------------------------------------
+
+
+class LeastSquares:
+    """Generalised, unweighted, weighted and diagonally weighted least squares, continuous or ordinal."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        observed: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray],
+        rows: Sequence[int],
+        meanstructure: bool,
+        ordinal: bool = False,
+    ):
+        self.structure, self.moments, self.weight = structure, list(observed), list(weights)
+        self.meanstructure, self.ordinal, self.n_free = meanstructure, ordinal, structure.n_free
+        n = np.array(rows, dtype=float)
+        self.share, self.rows_share = (n - 1) / n.sum(), n / n.sum()
+
+    def model_moments(self, block: Block, implied: Implied) -> np.ndarray:
+        if self.ordinal:
+            return ordinal_moments_of(block, implied)
+        stacked = vech(implied.cov)
+        return np.concatenate([implied.mean, stacked]) if self.meanstructure else stacked
+
+    def _jacobian(self, block: Block, implied: Implied) -> np.ndarray:
+        if self.ordinal:
+            return ordinal_jacobian(block, implied)
+        return moment_jacobian(block, implied, self.meanstructure)
+
+    def _admissible(self, implied: Implied) -> bool:
+        return bool(np.all(np.isfinite(implied.cov)) and np.all(np.diagonal(implied.cov) > 0))
+
+    def value(self, theta: np.ndarray) -> float:
+        total = 0.0
+        for block, s, w, share in zip(self.structure.blocks, self.moments, self.weight, self.share):
+            implied = block.implied(theta)
+            if not self._admissible(implied):
+                return np.inf
+            r = s - self.model_moments(block, implied)
+            total += 0.5 * share * float(r @ weighted(w, r))
+        return total
+
+    def gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient, _ = self.scoring(theta)
+        return value, gradient
+
+    def scoring(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        total, gradient = 0.0, np.zeros(self.n_free)
+        metric = np.zeros((self.n_free, self.n_free))
+        for block, s, w, share in zip(self.structure.blocks, self.moments, self.weight, self.share):
+            implied = block.implied(theta)
+            if not self._admissible(implied):
+                return np.inf, gradient, metric
+            r = s - self.model_moments(block, implied)
+            jacobian = self._jacobian(block, implied)
+            wj = weighted(w, jacobian)
+            total += 0.5 * share * float(r @ weighted(w, r))
+            gradient -= share * (r @ wj)
+            metric += share * (jacobian.T @ wj)
+        return total, gradient, metric
+
+    def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
+        return [self._jacobian(block, block.implied(theta)) for block in self.structure.blocks]
+
+    def weights(self, theta: np.ndarray) -> list[np.ndarray]:
+        return self.weight
+
+    def expected(self, theta: np.ndarray) -> np.ndarray:
+        total = np.zeros((self.n_free, self.n_free))
+        for jacobian, w, share in zip(self.jacobians(theta), self.weight, self.rows_share):
+            total += share * (jacobian.T @ weighted(w, jacobian))
+        return total
+
+    def observed(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives of the discrepancy (continuous variables)."""
+        total = self.expected(theta)
+        for block, s, w, share in zip(self.structure.blocks, self.moments, self.weight, self.rows_share):
+            implied = block.implied(theta)
+            pull = -weighted(w, s - self.model_moments(block, implied))
+            p = block.p
+            i, j = lower(p)
+            by_cov = np.zeros((p, p))
+            by_cov[i, j] = pull[p:] if self.meanstructure else pull
+            by_cov = (by_cov + by_cov.T) / 2
+            total += share * curvature(block, implied, by_cov, pull[:p] if self.meanstructure else None)
+        return (total + total.T) / 2
+
+
+def weighted(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """W times a vector or matrix, for W given as a matrix or by its diagonal."""
+    if weight.ndim == 2:
+        return weight @ values
+    return weight * values if values.ndim == 1 else weight[:, None] * values
+
+
+# Weights of continuous moments, by discrepancy ----------------------------------------------------
+
+WEIGHTS: dict[str, Callable[[Sample, bool, Sequence[int]], np.ndarray]] = {}
+
+
+def weight(function: Callable) -> Callable:
+    WEIGHTS[function.__name__] = function
+    return function
+
+
+@weight
+def gls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
+    return normal_weight(sample.unbiased, meanstructure)
+
+
+@weight
+def uls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
+    p = len(sample.cov)
+    return np.ones(p * (p + 1) // 2 + (p if meanstructure else 0))
+
+
+@weight
+def wls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
+    return inverse_over(moment_covariance(sample, meanstructure, x), only_x(len(sample.cov), x, meanstructure))
+
+
+@weight
+def dwls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
+    spread = np.diag(moment_covariance(sample, meanstructure, x))
+    return np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
+
+
+def inverse_over(gamma: np.ndarray, skip: np.ndarray) -> np.ndarray:
+    """The inverse over the moments that vary, zero elsewhere."""
+    keep = np.flatnonzero(~skip)
+    result = np.zeros_like(gamma)
+    result[np.ix_(keep, keep)] = np.linalg.inv(gamma[np.ix_(keep, keep)])
+    return result
+
+
+def ordinal_weight(kind: str, gamma: np.ndarray) -> np.ndarray:
+    """Weight of ordinal moments: 1/diagonal (dwls), inverse (wls) or ones (uls)."""
+    if kind == "wls":
+        return np.linalg.inv(gamma)
+    return 1 / np.diag(gamma) if kind == "dwls" else np.ones(len(gamma))
+
+
+def least_squares(structure: Structure, samples: Sequence[Any], kind: str, meanstructure: bool, x=()) -> LeastSquares:
+    """The least-squares discrepancy of continuous samples."""
+    observed = [
+        np.concatenate([s.mean, vech(s.unbiased)]) if meanstructure else vech(s.unbiased) for s in samples
+    ]
+    weights = [WEIGHTS[kind](s, meanstructure, x) for s in samples]
+    return LeastSquares(structure, observed, weights, [s.n for s in samples], meanstructure)

@@ -1,0 +1,451 @@
+"""From an estimate to its errors and tests: information, sandwich, scaled test statistics, the delta method.
+
+A `Problem` is one model on one data set, ready to be minimised. Everything here is a
+function of the problem and the solution; nothing searches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from cocoanalysis.measurement.estimators import Estimator, weighted
+from cocoanalysis.measurement.fitting import Constraints, Solution, null_space
+from cocoanalysis.measurement.implied import Structure, lower
+from cocoanalysis.measurement.incomplete import Patterns, expectation, saturated_information, saturated_scores
+from cocoanalysis.measurement.parameters import ParameterTable
+from cocoanalysis.measurement.samples import Sample, cluster_sums, moment_covariance, only_x
+
+
+@dataclass
+class Problem:
+    """A model, its data and the choices of an estimator."""
+
+    table: ParameterTable
+    structure: Structure
+    discrepancy: Any
+    samples: list[Sample]
+    estimator: Estimator
+    information: str
+    se: str
+    test: str
+    meanstructure: bool
+    x: list[tuple[int, ...]]  # positions of fixed covariates, one a block
+    constraints: Constraints
+    ordinal: list[Any] | None = None  # `moments.Moments`, one a group
+    patterns: list[Patterns] | None = None
+    clustered: bool = False
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n(self) -> list[int]:
+        return [s.n for s in (self.ordinal or self.samples)]
+
+    @property
+    def total(self) -> int:
+        return int(sum(self.n))
+
+    @property
+    def share(self) -> np.ndarray:
+        return np.array(self.n) / self.total
+
+    @property
+    def divisor(self) -> float:
+        """What the inverse information is divided by: rows, less one a group outside the likelihood family."""
+        return self.total if self.estimator.likelihood else self.total - len(self.n)
+
+    @property
+    def n_moments(self) -> int:
+        if self.ordinal:
+            return sum(len(m.wls_obs) for m in self.ordinal)
+        count = 0
+        for sample, x in zip(self.samples, self.x):
+            count += int(np.sum(~only_x(len(sample.cov), x, self.meanstructure)))
+        return count
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test of exact fit, plain or scaled."""
+
+    chi2: float
+    df: float
+    factor: float = np.nan
+    shift: float = np.nan
+    trace: float = np.nan  # tr(UΓ)
+
+    __test__ = False
+
+    @property
+    def p_value(self) -> float:
+        return float(stats.chi2.sf(self.chi2, self.df)) if self.df > 0 else np.nan
+
+
+# Information and its inverse ----------------------------------------------------------------------
+
+
+def information(problem: Problem, solution: Solution, kind: str | None = None) -> np.ndarray:
+    """Expected, observed or first-order information per row, by the free parameters."""
+    kind = kind or problem.information
+    if kind == "expected":
+        return problem.discrepancy.expected(solution.theta)
+    if kind == "observed":
+        return problem.discrepancy.observed(solution.theta)
+    return np.tensordot(problem.share, np.array(meat(problem, solution)), axes=1)
+
+
+def inverse_information(problem: Problem, solution: Solution, kind: str | None = None) -> np.ndarray | None:
+    """The inverse in the directions that the constraints leave free; None when it is singular."""
+    matrix = information(problem, solution, kind)
+    basis = null_space(solution.active, problem.table.n_free)
+    if not np.all(np.isfinite(matrix)):
+        return None
+    inner = basis.T @ matrix @ basis if solution.active.size else matrix
+    if inner.shape[0] == 0:
+        return np.zeros_like(matrix)
+    scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
+    scaled = inner * np.outer(scale, scale)
+    values = np.linalg.eigvalsh(scaled)
+    if np.min(np.abs(values)) < 1e-10 * np.max(np.abs(values)):
+        return None
+    inverse = np.linalg.inv(scaled) * np.outer(scale, scale)
+    return basis @ inverse @ basis.T if solution.active.size else inverse
+
+
+def meat(problem: Problem, solution: Solution) -> list[np.ndarray]:
+    """Cross products of the rows' (or clusters') scores per row, one a group."""
+    if "meat" not in problem.cache:
+        scores = problem.discrepancy.scores(solution.theta)
+        problem.cache["meat"] = [_cross(problem, g, s) for g, s in enumerate(scores)]
+    return problem.cache["meat"]
+
+
+def _cross(problem: Problem, group: int, scores: np.ndarray) -> np.ndarray:
+    sample = problem.samples[group]
+    if sample.weights is not None:
+        scores = scores * sample.weights[:, None]
+    if sample.cluster is not None:
+        scores = cluster_sums(scores, sample.cluster)
+        count = len(scores)
+        return scores.T @ scores / sample.n * (count / (count - 1))
+    return scores.T @ scores / sample.n
+
+
+def covariance(problem: Problem, solution: Solution) -> np.ndarray | None:
+    """Sampling covariance of the free parameters."""
+    inverse = problem.cache.setdefault("bread", inverse_information(problem, solution))
+    if inverse is None:
+        return None
+    if problem.se == "standard":
+        return inverse / problem.divisor
+    if problem.se == "robust.huber.white":
+        middle = np.tensordot(problem.share, np.array(meat(problem, solution)), axes=1)
+    else:
+        middle = _sem_middle(problem, solution)
+    return inverse @ middle @ inverse / problem.divisor
+
+
+def _sem_middle(problem: Problem, solution: Solution) -> np.ndarray:
+    middle = np.zeros((problem.table.n_free,) * 2)
+    parts = zip(problem.discrepancy.jacobians(solution.theta), moment_weights(problem, solution), gammas(problem))
+    for (jacobian, w, gamma), share in zip(parts, problem.share):
+        wj = weighted(w, jacobian)
+        middle += share * (wj.T @ gamma @ wj)
+    return middle
+
+
+def moment_weights(problem: Problem, solution: Solution) -> list[np.ndarray]:
+    return problem.discrepancy.weights(solution.theta)
+
+
+def gammas(problem: Problem) -> list[np.ndarray]:
+    """n times the sampling covariance of each group's moments."""
+    if "gamma" not in problem.cache:
+        if problem.ordinal:
+            problem.cache["gamma"] = [m.gamma for m in problem.ordinal]
+        else:
+            problem.cache["gamma"] = [
+                moment_covariance(s, problem.meanstructure, x) for s, x in zip(problem.samples, problem.x)
+            ]
+    return problem.cache["gamma"]
+
+
+# Tests --------------------------------------------------------------------------------------------
+
+
+def degrees_of_freedom(problem: Problem, solution: Solution) -> int:
+    ties = int(np.linalg.matrix_rank(solution.equalities)) if solution.equalities.size else 0
+    return problem.n_moments - problem.table.n_free + ties
+
+
+def plain_test(problem: Problem, solution: Solution) -> Test:
+    df = degrees_of_freedom(problem, solution)
+    return Test(max(2 * problem.total * solution.value, 0.0), df)
+
+
+def scaled_test(problem: Problem, solution: Solution, plain: Test) -> Test | None:
+    """The estimator's own scaled statistic, or None when it has none (or df is 0)."""
+    if problem.test == "standard" or plain.df <= 0:
+        return None
+    inverse = problem.cache.setdefault("bread", inverse_information(problem, solution))
+    if inverse is None:
+        return None
+    if problem.test == "yuan.bentler.mplus":
+        trace = h1_trace(problem) - float(
+            sum(share * np.sum(b * inverse) for share, b in zip(problem.share, meat(problem, solution)))
+        )
+        return scale("satorra.bentler", plain, trace, np.nan)
+    jacobians = problem.discrepancy.jacobians(solution.theta)
+    trace, trace2 = ugamma_traces(
+        jacobians, moment_weights(problem, solution), gammas(problem), inverse, problem.share,
+        squared=problem.test != "satorra.bentler",
+    )  # fmt: skip
+    return scale(problem.test, plain, trace, trace2)
+
+
+def scale(kind: str, plain: Test, trace: float, trace2: float) -> Test:
+    """Mean-adjusted, mean-and-variance-adjusted, or scaled and shifted (Asparouhov & Muthén, 2010)."""
+    if kind == "satorra.bentler":
+        factor = trace / plain.df
+        factor = factor if factor > 0 else np.nan
+        return Test(plain.chi2 / factor, plain.df, factor, np.nan, trace)
+    if kind == "mean.var.adjusted":
+        df = trace**2 / trace2
+        factor = trace / df
+        return Test(plain.chi2 / factor, df, factor, np.nan, trace)
+    a = np.sqrt(plain.df / trace2)
+    shift = plain.df - a * trace
+    return Test(plain.chi2 * a + shift, plain.df, 1 / a, shift, trace)
+
+
+def ugamma(
+    jacobians: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray],
+    gamma: Sequence[np.ndarray],
+    inverse: np.ndarray,
+    share: np.ndarray,
+) -> np.ndarray:
+    """UΓ over all groups' moments, U = V − VΔ(Δ'VΔ)⁻¹Δ'V (Satorra & Bentler, 1994)."""
+    sizes = [len(j) for j in jacobians]
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    wj = np.vstack([f * weighted(w, j) for f, w, j in zip(share, weights, jacobians)])
+    left = -wj @ inverse
+    right = np.hstack([(weighted(w, j).T) @ g for w, j, g in zip(weights, jacobians, gamma)])
+    out = left @ right
+    for k, (w, g) in enumerate(zip(weights, gamma)):
+        here = slice(edges[k], edges[k + 1])
+        out[here, here] += weighted(w, g)
+    return out
+
+
+def ugamma_traces(jacobians, weights, gamma, inverse, share, *, squared: bool) -> tuple[float, float]:
+    """tr(UΓ) and, when asked, tr((UΓ)²)."""
+    product = ugamma(jacobians, weights, gamma, inverse, share)
+    return float(np.trace(product)), float(np.sum(product * product.T)) if squared else np.nan
+
+
+def h1_trace(problem: Problem) -> float:
+    """tr(A₁⁻¹B₁) of the saturated model, summed over groups."""
+    if "h1_trace" not in problem.cache:
+        total = 0.0
+        for (a, scores), group in zip(saturated_parts(problem), range(len(problem.samples))):
+            b = _cross(problem, group, scores)
+            total += float(np.sum(b * np.linalg.inv(a)))
+        problem.cache["h1_trace"] = total
+    return problem.cache["h1_trace"]
+
+
+def saturated_parts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Information and row scores of the saturated model about the moments that vary, one pair a group."""
+    if "saturated" not in problem.cache:
+        problem.cache["saturated"] = [
+            point_parts(problem, g, s.mean, s.cov, problem.information) for g, s in enumerate(problem.samples)
+        ]
+    return problem.cache["saturated"]
+
+
+def point_parts(
+    problem: Problem, group: int, mean: np.ndarray, cov: np.ndarray, kind: str = "observed"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Information and row scores about (μ, vech Σ) at a point, without what concerns fixed covariates alone."""
+    sample = problem.samples[group]
+    patterns = _patterns(problem, group)
+    found = expectation(patterns, mean, cov)
+    assert found is not None and sample.data is not None
+    keep = kept_moments(problem, group)
+    matrix = saturated_information(patterns, found, "expected" if kind == "expected" else "observed")
+    return matrix[np.ix_(keep, keep)], saturated_scores(patterns, found)[:, keep]
+
+
+def kept_moments(problem: Problem, group: int) -> np.ndarray:
+    """Places in (μ, vech Σ) that are modelled and vary."""
+    p = len(problem.samples[group].cov)
+    keep = ~only_x(p, problem.x[group], True)
+    if not problem.meanstructure:
+        keep[:p] = False
+    return np.flatnonzero(keep)
+
+
+def _patterns(problem: Problem, group: int) -> Patterns:
+    if problem.patterns is not None:
+        return problem.patterns[group]
+    sample = problem.samples[group]
+    assert sample.data is not None
+    return problem.cache.setdefault(f"patterns{group}", Patterns.of(sample.data, sample.weights))
+
+
+# The independence model ---------------------------------------------------------------------------
+
+
+def baseline_tests(problem: Problem) -> tuple[Test, Test | None]:
+    """Plain and scaled test of the model in which nothing covaries (fixed covariates among themselves excepted)."""
+    if problem.ordinal:
+        return _baseline_least_squares(problem, *_ordinal_selection(problem))
+    if problem.estimator.likelihood:
+        return _baseline_likelihood(problem)
+    return _baseline_least_squares(problem, *_continuous_selection(problem))
+
+
+def _selection(p: int, x: Sequence[int], meanstructure: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Places in the stacked moments that the independence model leaves free, and those it sets to zero."""
+    i, j = lower(p)
+    start = p if meanstructure else 0
+    skip = only_x(p, x, meanstructure)
+    inside = np.isin(np.arange(p), list(x))
+    off = (i != j) & ~(inside[i] & inside[j])
+    zero = np.zeros(start + len(i), dtype=bool)
+    zero[start:] = off
+    return np.flatnonzero(~zero & ~skip), np.flatnonzero(zero)
+
+
+def _continuous_selection(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    pairs = [_selection(len(s.cov), x, problem.meanstructure) for s, x in zip(problem.samples, problem.x)]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _ordinal_selection(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    assert problem.ordinal is not None
+    free, zero = [], []
+    for m in problem.ordinal:
+        k, p = len(m.wls_obs), len(m.names)
+        pairs = p * (p - 1) // 2
+        free.append(np.arange(k - pairs))
+        zero.append(np.arange(k - pairs, k))
+    return free, zero
+
+
+def _baseline_least_squares(problem: Problem, free: list[np.ndarray], zero: list[np.ndarray]):
+    """Closed form: the model is linear in the moments."""
+    chi2, df, jacobians = 0.0, 0, []
+    columns = sum(len(f) for f in free)
+    inverse, before = np.zeros((columns, columns)), 0
+    for s, w, f, z, share, obj in zip(
+        problem.discrepancy.moments, problem.discrepancy.weight, free, zero, problem.share, problem.discrepancy.share
+    ):
+        jacobian = np.zeros((len(s), columns))
+        here = np.arange(before, before + len(f))
+        jacobian[f, here] = 1.0
+        residual = np.zeros(len(s))
+        residual[z] = s[z]
+        inner = np.diag(w[f]) if w.ndim == 1 else w[np.ix_(f, f)]
+        small = np.linalg.inv(inner)
+        residual[f] = -small @ weighted(w, residual)[f] if w.ndim == 2 else 0.0
+        chi2 += obj * problem.total * float(residual @ weighted(w, residual))
+        inverse[np.ix_(here, here)] = small / share
+        jacobians.append(jacobian)
+        df, before = df + len(z), before + len(f)
+    plain = Test(chi2, df)
+    if problem.test == "standard" or df == 0:
+        return plain, None
+    traces = ugamma_traces(
+        jacobians, problem.discrepancy.weight, gammas(problem), inverse, problem.share,
+        squared=problem.test != "satorra.bentler",
+    )  # fmt: skip
+    return plain, scale(problem.test, plain, *traces)
+
+
+def independence_point(problem: Problem, group: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maximum likelihood means and covariances under independence."""
+    sample, x = problem.samples[group], list(problem.x[group])
+    if problem.patterns is None:
+        mean, variances = sample.mean, np.diag(sample.cov)
+    else:
+        patterns = problem.patterns[group]
+        w = np.where(patterns.seen, patterns.weights[:, None], 0.0)
+        mean = np.sum(w * patterns.data, axis=0) / w.sum(axis=0)
+        variances = np.sum(w * (patterns.data - mean) ** 2, axis=0) / w.sum(axis=0)
+    cov = np.diag(variances)
+    if x:
+        cov[np.ix_(x, x)] = sample.cov[np.ix_(x, x)]
+    return mean, cov
+
+
+def _baseline_likelihood(problem: Problem):
+    chi2, df = 0.0, 0
+    free, zero = _continuous_selection(problem)
+    points = [independence_point(problem, g) for g in range(len(problem.samples))]
+    for g, (mean, cov) in enumerate(points):
+        chi2 += _likelihood_ratio(problem, g, mean, cov)
+        df += len(zero[g])
+    plain = Test(chi2, df)
+    if problem.test == "standard" or df == 0:
+        return plain, None
+    if problem.test == "yuan.bentler.mplus":
+        return plain, _baseline_yuan_bentler(problem, plain, points, free)
+    from cocoanalysis.measurement.samples import normal_weight
+
+    columns = sum(len(f) for f in free)
+    jacobians, weights, before = [], [], 0
+    inverse = np.zeros((columns, columns))
+    for (_, cov), f, share in zip(points, free, problem.share):
+        w = normal_weight(cov, problem.meanstructure)
+        here = np.arange(before, before + len(f))
+        jacobian = np.zeros((len(w), columns))
+        jacobian[f, here] = 1.0
+        inverse[np.ix_(here, here)] = np.linalg.inv(w[np.ix_(f, f)]) / share
+        jacobians.append(jacobian), weights.append(w)
+        before += len(f)
+    traces = ugamma_traces(
+        jacobians, weights, gammas(problem), inverse, problem.share, squared=problem.test != "satorra.bentler"
+    )
+    return plain, scale(problem.test, plain, *traces)
+
+
+def _likelihood_ratio(problem: Problem, group: int, mean: np.ndarray, cov: np.ndarray) -> float:
+    """Twice the log-likelihood that a point lies below the saturated model."""
+    sample = problem.samples[group]
+    if problem.patterns is not None:
+        found = expectation(problem.patterns[group], mean, cov)
+        assert found is not None
+        return 2 * (problem.discrepancy.saturated_loglik[group] - found.loglik)
+    inverse = np.linalg.inv(cov)
+    logdet = np.linalg.slogdet(cov)[1] - np.linalg.slogdet(sample.cov)[1]
+    return float(sample.n * (logdet + np.sum(inverse * sample.cov) - len(cov)))
+
+
+def _baseline_yuan_bentler(problem: Problem, plain: Test, points, free) -> Test:
+    trace = h1_trace(problem)
+    for g, (mean, cov) in enumerate(points):
+        a, scores = point_parts(problem, g, mean, cov, problem.information)
+        keep = kept_moments(problem, g)
+        p = len(cov)
+        wanted = free[g] if problem.meanstructure else free[g] + p
+        at = np.searchsorted(keep, wanted)
+        b = _cross(problem, g, scores[:, at])
+        trace -= float(np.sum(b * np.linalg.inv(a[np.ix_(at, at)])))
+    return scale("satorra.bentler", plain, trace, np.nan)
+
+
+# Functions of the parameters ----------------------------------------------------------------------
+
+
+def delta_errors(jacobian: np.ndarray, cov: np.ndarray | None) -> np.ndarray:
+    """Standard errors of functions whose gradients are the rows of ``jacobian``."""
+    if cov is None:
+        return np.full(len(jacobian), np.nan)
+    variances = np.einsum("ij,jk,ik->i", jacobian, cov, jacobian)
+    return np.sqrt(np.where(variances < 0, np.nan, variances))

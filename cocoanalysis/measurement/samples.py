@@ -1,0 +1,159 @@
+"""What the data say about continuous variables: means, covariances, their sampling variation, patterns of missingness.
+
+Divisor n throughout (the normal likelihood's), unless a function says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cocoanalysis.errors import ModelError, listed
+from cocoanalysis.measurement.implied import lower
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One group's continuous data and moments. ``data`` is None when only moments were given."""
+
+    names: tuple[str, ...]
+    n: int
+    mean: np.ndarray  # (p,)
+    cov: np.ndarray  # (p, p), divisor n
+    data: np.ndarray | None = field(default=None, repr=False)  # (n, p)
+    weights: np.ndarray | None = field(default=None, repr=False)  # sum to n
+    cluster: np.ndarray | None = field(default=None, repr=False)  # codes 0 …
+    means_known: bool = True
+
+    @property
+    def unbiased(self) -> np.ndarray:
+        """The covariance with divisor n − 1."""
+        return self.cov * (self.n / (self.n - 1))
+
+
+def sample_of(
+    names: Sequence[str], data: np.ndarray, weights: np.ndarray | None = None, cluster: np.ndarray | None = None
+) -> Sample:
+    """Means and covariances of complete rows; ``weights`` are scaled to sum to the number of rows."""
+    n = len(data)
+    if weights is None:
+        mean = data.mean(axis=0)
+        centred = data - mean
+        cov = centred.T @ centred / n
+    else:
+        weights = weights / weights.sum() * n
+        mean = weights @ data / n
+        centred = data - mean
+        cov = (centred * weights[:, None]).T @ centred / n
+    return Sample(tuple(names), n, mean, cov, data, weights, cluster)
+
+
+def check_moments(sample: Sample, group: str = "") -> None:
+    """Refuse constant and linearly dependent variables, naming them (cases 42 and 46)."""
+    where = f" in group '{group}'" if group else ""
+    sd = np.sqrt(np.diag(sample.cov))
+    scale = np.abs(sample.mean) + sd
+    constant = [name for name, s, m in zip(sample.names, sd, scale) if not s > 1e-10 * m]
+    if constant:
+        raise ModelError(
+            f"{listed(constant)} {'does' if len(constant) == 1 else 'do'} not vary{where}: every row holds the same "
+            "value, so no correlation can be computed. Leave it out of the model or check the data.",
+            code="ConstantItem",
+        )
+    correlation = sample.cov / np.outer(sd, sd)
+    values, vectors = np.linalg.eigh(correlation)
+    if values[0] < 1e-10:
+        tied = [name for name, v in zip(sample.names, vectors[:, 0]) if abs(v) > 1e-4]
+        raise ModelError(
+            f"{listed(tied)} are linearly dependent{where} (one can be computed from the others), so the covariance "
+            "matrix cannot be inverted. Leave one of them out.",
+            code="Dependency",
+        )
+
+
+def products(data: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Rows (x, vech of the centred cross products), (n, p + p*)."""
+    centred = data - mean
+    i, j = lower(data.shape[1])
+    return np.concatenate([data, centred[:, i] * centred[:, j]], axis=1)
+
+
+def moment_covariance(sample: Sample, meanstructure: bool = True, x: Sequence[int] = ()) -> np.ndarray:
+    """n times the asymptotic covariance of (means, vech S) without normality (Browne, 1984, eq. 2.7).
+
+    ``x`` are the positions of fixed covariates: the part of each product that they explain does not vary.
+    """
+    if sample.data is None:
+        raise ModelError(
+            "This estimator needs the rows of the data; only moments were given. Use ml, gls or uls, or pass the data.",
+            code="NeedsRows",
+        )
+    z = products(sample.data, sample.mean)
+    if len(x):
+        z = z - products(fitted_by(sample.data, x), sample.mean)
+    z = z if meanstructure else z[:, sample.data.shape[1] :]
+    if sample.weights is None:
+        z = z - z.mean(axis=0)
+    else:
+        z = (z - sample.weights @ z / sample.n) * sample.weights[:, None]
+    if sample.cluster is not None:
+        z = cluster_sums(z, sample.cluster)
+        count = len(z)
+        return z.T @ z / sample.n * (count / (count - 1))
+    return z.T @ z / sample.n
+
+
+def fitted_by(data: np.ndarray, x: Sequence[int]) -> np.ndarray:
+    """Each variable as predicted from the covariates (which predict themselves)."""
+    design = np.column_stack([np.ones(len(data)), data[:, list(x)]])
+    coefficients, *_ = np.linalg.lstsq(design, data, rcond=None)
+    fitted = design @ coefficients
+    fitted[:, list(x)] = data[:, list(x)]
+    return fitted
+
+
+def cluster_sums(rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Rows added up within clusters, (clusters, k)."""
+    total = np.zeros((int(cluster.max()) + 1, rows.shape[1]))
+    np.add.at(total, cluster, rows)
+    return total
+
+
+def normal_weight(cov: np.ndarray, meanstructure: bool) -> np.ndarray:
+    """The normal-theory weight of (means, vech S) at ``cov``: its information matrix per row."""
+    inverse = np.linalg.inv(cov)
+    i, j = lower(len(cov))
+    double = np.where(i == j, 1.0, 2.0)
+    block = 0.25 * np.outer(double, double) * (
+        inverse[np.ix_(i, i)] * inverse[np.ix_(j, j)] + inverse[np.ix_(i, j)] * inverse[np.ix_(j, i)]
+    )
+    if not meanstructure:
+        return block
+    p, k = len(cov), len(i)
+    weight = np.zeros((p + k, p + k))
+    weight[:p, :p], weight[p:, p:] = inverse, block
+    return weight
+
+
+def only_x(p: int, x: Sequence[int], meanstructure: bool) -> np.ndarray:
+    """Which of (means, vech S) concern fixed covariates alone (bool)."""
+    inside = np.isin(np.arange(p), list(x))
+    i, j = lower(p)
+    pairs = inside[i] & inside[j]
+    return np.concatenate([inside, pairs]) if meanstructure else pairs
+
+
+def log_likelihood(cov: np.ndarray, mean_difference: np.ndarray, sample_cov: np.ndarray, n: float) -> float:
+    """Normal log-likelihood of n rows with these moments (divisor n)."""
+    p = len(cov)
+    sign, logdet = np.linalg.slogdet(cov)
+    inverse = np.linalg.inv(cov)
+    spread = sample_cov + np.outer(mean_difference, mean_difference)
+    return -n / 2 * (p * np.log(2 * np.pi) + logdet + float(np.sum(inverse * spread)))
+
+
+def rows_of(samples: Sequence[Any]) -> int:
+    return int(sum(sample.n for sample in samples))
