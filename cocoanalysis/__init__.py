@@ -33,6 +33,9 @@ PUBLIC = {
     "rwg": "measurement.aggregation",
     "average_deviation": "measurement.aggregation",
     "within_between": "measurement.aggregation",
+    "cfa": "measurement.confirmatory",
+    "sem": "measurement.confirmatory",
+    "sem_from_moments": "measurement.confirmatory",
     # propositions: does the article hold?
     "read_plan": "propositions.plan",
     "Plan": "propositions.plan",

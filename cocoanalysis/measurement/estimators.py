@@ -9,7 +9,6 @@ information. Nothing else needs to change: the tests are parametrised over the r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from cocoanalysis.measurement.implied import (
     curvature,
     lower,
     moment_jacobian,
-    pull_back,
     vech,
 )
 from cocoanalysis.measurement.ordinal import ordinal_jacobian, ordinal_moments_of
@@ -102,7 +100,7 @@ class NormalTheory:
     def value(self, theta: np.ndarray) -> float:
         total = 0.0
         for block, sample, share, constant in self._groups():
-            implied, inverse, logdet, d = self._pieces(block, sample, theta)
+            _, inverse, logdet, d = self._pieces(block, sample, theta)
             if inverse is None:
                 return np.inf
             distance = 0.0 if d is None else d @ inverse @ d
@@ -165,13 +163,12 @@ class NormalTheory:
 
     def scores(self, theta: np.ndarray) -> list[np.ndarray]:
         """Gradient of each row's log-likelihood, one (n, n_free) array a group; weights are not applied."""
-        return [
-            self._case_scores(block, sample, theta) for block, sample in zip(self.structure.blocks, self.samples)
-        ]
+        return [self._case_scores(block, sample, theta) for block, sample in zip(self.structure.blocks, self.samples)]
 
     def _case_scores(self, block: Block, sample: Sample, theta: np.ndarray) -> np.ndarray:
         implied, inverse, _, d = self._pieces(block, sample, theta)
-        assert inverse is not None and sample.data is not None
+        assert inverse is not None
+        assert sample.data is not None
         plan = block.plan
         u, v, dmean = cell_columns(plan, implied)
         z = (sample.data - (implied.mean if d is not None else sample.mean)) @ inverse
@@ -334,8 +331,12 @@ def ordinal_weight(kind: str, gamma: np.ndarray) -> np.ndarray:
 
 def least_squares(structure: Structure, samples: Sequence[Any], kind: str, meanstructure: bool, x=()) -> LeastSquares:
     """The least-squares discrepancy of continuous samples."""
-    observed = [
-        np.concatenate([s.mean, vech(s.unbiased)]) if meanstructure else vech(s.unbiased) for s in samples
-    ]
+    observed = [np.concatenate([s.mean, vech(s.unbiased)]) if meanstructure else vech(s.unbiased) for s in samples]
     weights = [WEIGHTS[kind](s, meanstructure, x) for s in samples]
     return LeastSquares(structure, observed, weights, [s.n for s in samples], meanstructure)
+
+
+def ordinal_discrepancy(structure: Structure, found: Sequence[Any], kind: str) -> LeastSquares:
+    """The least-squares discrepancy of ordinal or mixed moments."""
+    weights = [ordinal_weight(kind, m.gamma) for m in found]
+    return LeastSquares(structure, [m.wls_obs for m in found], weights, [m.n for m in found], True, ordinal=True)

@@ -39,7 +39,7 @@ def tli(test: Test, base: Test, c: float = 1.0, c_base: float = 1.0) -> float:
 def rmsea(chi2: float, df: float, n: float, groups: int = 1, c: float = 1.0) -> float:
     """Root mean square error of approximation (Steiger & Lind, 1980; several groups: Steiger, 1998)."""
     if not np.isfinite(chi2) or not df > 0:
-        return np.nan if not df == 0 else 0.0
+        return 0.0 if df == 0 else np.nan
     return float(np.sqrt(max(chi2 / n / df - c / n, 0.0)) * np.sqrt(groups))
 
 
@@ -51,8 +51,10 @@ def rmsea_interval(chi2: float, df: float, n: float, groups: int = 1, c: float =
 
     def limit(probability: float) -> float:
         def distance(noncentrality: float) -> float:
-            return float(stats.ncx2.cdf(chi2, df, noncentrality) - probability) if noncentrality > 0 else float(
-                stats.chi2.cdf(chi2, df) - probability
+            return (
+                float(stats.ncx2.cdf(chi2, df, noncentrality) - probability)
+                if noncentrality > 0
+                else float(stats.chi2.cdf(chi2, df) - probability)
             )
 
         if distance(0.0) < 0:
@@ -79,12 +81,13 @@ def srmr(
     implied_mean: np.ndarray | None = None,
     *,
     ordinal: bool = False,
+    covariates: int = 0,
 ) -> float:
     """Standardised root mean square residual of one group (Bentler, 1995; lavaan's default)."""
     sd = np.sqrt(np.diag(observed))
     residual = (observed - implied) / np.outer(sd, sd)
     i, j = np.tril_indices(len(sd), -1 if ordinal else 0)
-    total, count = np.sum(residual[i, j] ** 2), len(i) + (len(sd) if ordinal else 0)
+    total, count = np.sum(residual[i, j] ** 2), len(i) + (len(sd) + covariates if ordinal else 0)
     if observed_mean is not None and implied_mean is not None and not ordinal:
         total += np.sum(((observed_mean - implied_mean) / sd) ** 2)
         count += len(sd)

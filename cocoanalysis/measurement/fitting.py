@@ -101,7 +101,7 @@ def _scoring(problem: Discrepancy, start: np.ndarray) -> Solution:
         decrement = -float(gradient @ step)
         if decrement <= DECREMENT:
             return Solution(theta + step if decrement >= 0 else theta, value, True, iteration)
-        length, new = _line_search(problem, theta, step, value, decrement)
+        length, _ = _line_search(problem, theta, step, value, decrement)
         if length == 0.0:
             flat = decrement < 1e-11
             return Solution(theta, value, flat, iteration, "" if flat else "No step lowers the discrepancy any more.")
@@ -199,7 +199,7 @@ def _constrained(problem: Discrepancy, start: np.ndarray, constraints: Constrain
 
 def _kkt(information, gradient, h, hj, g, gj):
     """The quadratic programme's step, its multipliers and the inequalities in force, by active sets."""
-    working = list(np.flatnonzero(g <= 1e-10))
+    working = [int(k) for k in np.flatnonzero(g <= 1e-10)]
     step, multipliers = _kkt_step(information, gradient, np.concatenate([h, g[working]]), np.vstack([hj, gj[working]]))
     for _ in range(10 * (len(g) + 1)):
         forces = multipliers[len(h) :]

@@ -128,10 +128,8 @@ class Plan:
     @classmethod
     def of(cls, block: Block, elements: Sequence[tuple[str, int, int, int]]) -> Plan:
         p, m = block.p, block.m
-        u, v, c, w, k = [], [], [], [], []
-        for matrix, i, j, _ in elements:
-            first, second, weight, column, scale = _derivative(matrix, i, j, p, m)
-            u.append(first), v.append(second), c.append(weight), w.append(column), k.append(scale)
+        found = [_derivative(matrix, i, j, p, m) for matrix, i, j, _ in elements]
+        u, v, c, w, k = zip(*found) if found else ((), (), (), (), ())
         place = np.array([e[3] for e in elements], dtype=int)
         select = np.zeros((len(elements), block.n_free))
         select[np.arange(len(elements)), place] = 1.0

@@ -113,13 +113,13 @@ def expectation(patterns: Patterns, mean: np.ndarray, cov: np.ndarray) -> Expect
     observed = np.where(patterns.seen, patterns.data - mean, 0.0)
     distance = patterns.weights @ np.sum(observed * score, axis=1)
     cells_seen = patterns.weights @ patterns.seen.sum(axis=1)
-    loglik = -0.5 * (
-        cells_seen * np.log(2 * np.pi) + patterns.n * logdet + patterns.counts @ logdets + distance
-    )
+    loglik = -0.5 * (cells_seen * np.log(2 * np.pi) + patterns.n * logdet + patterns.counts @ logdets + distance)
     return Expectation(float(loglik), filled, score, spread.reshape(p, p), precision, inverses)
 
 
-def saturated(patterns: Patterns, tolerance: float = 1e-10, iterations: int = 5000) -> tuple[np.ndarray, np.ndarray, float]:
+def saturated(
+    patterns: Patterns, tolerance: float = 1e-12, iterations: int = 5000
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Maximum likelihood means and covariances of incomplete data by EM, and their log-likelihood."""
     seen = np.where(patterns.seen, patterns.weights[:, None], 0.0)
     mean = np.sum(seen * patterns.data, axis=0) / seen.sum(axis=0)
@@ -130,7 +130,7 @@ def saturated(patterns: Patterns, tolerance: float = 1e-10, iterations: int = 50
         found = expectation(patterns, mean, cov)
         if found is None:
             break
-        if abs(found.loglik - before) <= tolerance * (1 + abs(found.loglik)) * 1e-2:
+        if abs(found.loglik - before) <= tolerance * (1 + abs(found.loglik)):
             break
         before = found.loglik
         shift = patterns.weights @ found.filled / patterns.n
@@ -177,8 +177,11 @@ def saturated_information(patterns: Patterns, found: Expectation, kind: str = "o
         half = flat.T @ other / n
         gram = (half + half.T) / 2
         cross = sums.T @ flat / n  # (p, k): z_a W_bc
-        mixed = 0.5 * double[:, None] * (cross[i][np.arange(k)[:, None], position[j]] + cross[j][
-            np.arange(k)[:, None], position[i]])
+        mixed = (
+            0.5
+            * double[:, None]
+            * (cross[i][np.arange(k)[:, None], position[j]] + cross[j][np.arange(k)[:, None], position[i]])
+        )
         total[p:, :p], total[:p, p:] = mixed, mixed.T
     block = gram[position[np.ix_(i, i)], position[np.ix_(j, j)]] + gram[position[np.ix_(i, j)], position[np.ix_(j, i)]]
     total[p:, p:] = 0.25 * np.outer(double, double) * block

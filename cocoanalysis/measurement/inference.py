@@ -18,7 +18,7 @@ from cocoanalysis.measurement.fitting import Constraints, Solution, null_space
 from cocoanalysis.measurement.implied import Structure, lower
 from cocoanalysis.measurement.incomplete import Patterns, expectation, saturated_information, saturated_scores
 from cocoanalysis.measurement.parameters import ParameterTable
-from cocoanalysis.measurement.samples import Sample, cluster_sums, moment_covariance, only_x
+from cocoanalysis.measurement.samples import Sample, cluster_sums, moment_covariance, normal_weight, only_x
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Problem:
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def n(self) -> list[int]:
+    def n(self) -> list[float]:
         return [s.n for s in (self.ordinal or self.samples)]
 
     @property
@@ -275,7 +275,8 @@ def point_parts(
     sample = problem.samples[group]
     patterns = _patterns(problem, group)
     found = expectation(patterns, mean, cov)
-    assert found is not None and sample.data is not None
+    assert found is not None
+    assert sample.data is not None
     keep = kept_moments(problem, group)
     matrix = saturated_information(patterns, found, "expected" if kind == "expected" else "observed")
     return matrix[np.ix_(keep, keep)], saturated_scores(patterns, found)[:, keep]
@@ -396,8 +397,6 @@ def _baseline_likelihood(problem: Problem):
         return plain, None
     if problem.test == "yuan.bentler.mplus":
         return plain, _baseline_yuan_bentler(problem, plain, points, free)
-    from cocoanalysis.measurement.samples import normal_weight
-
     columns = sum(len(f) for f in free)
     jacobians, weights, before = [], [], 0
     inverse = np.zeros((columns, columns))
@@ -407,7 +406,8 @@ def _baseline_likelihood(problem: Problem):
         jacobian = np.zeros((len(w), columns))
         jacobian[f, here] = 1.0
         inverse[np.ix_(here, here)] = np.linalg.inv(w[np.ix_(f, f)]) / share
-        jacobians.append(jacobian), weights.append(w)
+        jacobians.append(jacobian)
+        weights.append(w)
         before += len(f)
     traces = ugamma_traces(
         jacobians, weights, gammas(problem), inverse, problem.share, squared=problem.test != "satorra.bentler"

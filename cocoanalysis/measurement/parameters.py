@@ -246,9 +246,8 @@ def build(model: Model, options: Options) -> ParameterTable:
     """
     drafts: list[dict] = []
     names: dict[tuple[int, int], Names] = {}
-    levels = model.levels or [None]
     for group in range(1, options.n_groups + 1):
-        for number, level in enumerate(levels, start=1):
+        for number, level in enumerate(model.level_blocks, start=1):
             terms = [t for t in model.terms if t.level == level and _in_group(t, group, options)]
             names[group, number] = classify(terms, model.terms if number > 1 else None)
             drafts += _block(terms, names[group, number], options, group, number)
@@ -265,9 +264,7 @@ def _in_group(term: Term, group: int, options: Options) -> bool:
     return term.group is None or term.group in (label, str(group))
 
 
-def _block(
-    terms: Sequence[Term], names: Names, options: Options, group: int, level: int
-) -> list[dict]:
+def _block(terms: Sequence[Term], names: Names, options: Options, group: int, level: int) -> list[dict]:
     """The rows of one group and level, with lavaan's rules for what is free."""
     meanstructure = options.meanstructure or any(t.op == "~1" for t in terms)
     rows = [_row(t.lhs, t.op, t.rhs, group, level, term=t) for t in terms]
@@ -323,11 +320,11 @@ def _free_rules(rows: list[dict], names: Names, options: Options, group: int) ->
             _fix(row, 1.0)
         elif diagonal and options.std_lv and lhs in latent:
             _fix(row, 1.0)
-        elif diagonal and auto and lhs in single:
-            _fix(row, 0.0)
-        elif op == "~~" and auto and options.orthogonal and lhs in latent and rhs in latent and lhs != rhs:
-            _fix(row, 0.0)
-        elif op == "~1" and auto and (lhs in latent or lhs in options.levels):
+        elif (
+            (diagonal and auto and lhs in single)
+            or (op == "~~" and auto and options.orthogonal and lhs in latent and rhs in latent and lhs != rhs)
+            or (op == "~1" and auto and (lhs in latent or lhs in options.levels))
+        ):
             _fix(row, 0.0)
         if diagonal and auto and lhs in options.levels and lhs not in exogenous:
             _fix(row, 1.0)
@@ -354,9 +351,9 @@ def _later_group_rules(rows: list[dict], names: Names, options: Options) -> None
         if op == "~1" and auto and lhs in latent and equal & {"intercepts", "thresholds"} and "means" not in equal:
             _release(row)
         diagonal = op == "~~" and lhs == row["rhs"]
-        if options.std_lv and diagonal and auto and lhs in latent and "loadings" in equal:
-            if "lv_variances" not in equal:
-                _release(row)
+        scaled = options.std_lv and "loadings" in equal and "lv_variances" not in equal
+        if scaled and diagonal and auto and lhs in latent:
+            _release(row)
         if "thresholds" in equal and op == "~*~" and options.parameterization == "delta":
             _release(row)
         if "thresholds" in equal and diagonal and lhs in options.levels and options.parameterization == "theta":
@@ -391,7 +388,7 @@ def _of_group(values: Sequence, group: int, n_groups: int, term: Term):
         return values[0]
     if term.group is None and len(values) != n_groups:
         raise fault(
-            f"'{term}' has {len(values)} values in c(), but there {'is 1 group' if n_groups == 1 else f'are {n_groups} groups'}",
+            f"'{term}' has {len(values)} values in c(), but the number of groups is {n_groups}",
             term.line,
             term.column,
             "WrongNumberOfModifiers",
@@ -450,16 +447,12 @@ def _tie(drafts: Sequence[dict]) -> tuple[tuple[Parameter, ...], int]:
             for row in rows:
                 _fix(row, fixed[0]["value"])
     places: dict[str, int] = {}
-    rows = []
+    built = []
     for r in drafts:
         free = places.setdefault(r["key"], len(places)) if r["is_free"] else -1
-        rows.append(
-            Parameter(
-                r["lhs"], r["op"], r["rhs"], r["group"], r["level"], r["user"], free, r["value"], r["start"],
-                r["label"], r["exogenous"], r["term"],
-            )  # fmt: skip
-        )
-    return tuple(rows), len(places)
+        kept = {name: r[name] for name in ("lhs", "op", "rhs", "group", "level", "user", "value", "start", "label")}
+        built.append(Parameter(**kept, free=free, exogenous=r["exogenous"], term=r["term"]))
+    return tuple(built), len(places)
 
 
 def _check_constraints(table: ParameterTable) -> None:
@@ -507,6 +500,10 @@ def checked_group_equal(names: str | Iterable[str]) -> tuple[str, ...]:
 
 def _unique(items: Iterable) -> list:
     return list(dict.fromkeys(items))
+
+
+def _c(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 and len(values) == 1 else f"c({', '.join(values)})"
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:

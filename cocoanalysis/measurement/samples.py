@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ class Sample:
     """One group's continuous data and moments. ``data`` is None when only moments were given."""
 
     names: tuple[str, ...]
-    n: int
+    n: float
     mean: np.ndarray  # (p,)
     cov: np.ndarray  # (p, p), divisor n
     data: np.ndarray | None = field(default=None, repr=False)  # (n, p)
@@ -37,17 +36,15 @@ class Sample:
 def sample_of(
     names: Sequence[str], data: np.ndarray, weights: np.ndarray | None = None, cluster: np.ndarray | None = None
 ) -> Sample:
-    """Means and covariances of complete rows; ``weights`` are scaled to sum to the number of rows."""
-    n = len(data)
+    """Means and covariances of complete rows; with weights, n is their sum."""
     if weights is None:
         mean = data.mean(axis=0)
         centred = data - mean
-        cov = centred.T @ centred / n
-    else:
-        weights = weights / weights.sum() * n
-        mean = weights @ data / n
-        centred = data - mean
-        cov = (centred * weights[:, None]).T @ centred / n
+        return Sample(tuple(names), len(data), mean, centred.T @ centred / len(data), data, None, cluster)
+    n = float(weights.sum())
+    mean = weights @ data / n
+    centred = data - mean
+    cov = (centred * weights[:, None]).T @ centred / n
     return Sample(tuple(names), n, mean, cov, data, weights, cluster)
 
 
@@ -127,8 +124,10 @@ def normal_weight(cov: np.ndarray, meanstructure: bool) -> np.ndarray:
     inverse = np.linalg.inv(cov)
     i, j = lower(len(cov))
     double = np.where(i == j, 1.0, 2.0)
-    block = 0.25 * np.outer(double, double) * (
-        inverse[np.ix_(i, i)] * inverse[np.ix_(j, j)] + inverse[np.ix_(i, j)] * inverse[np.ix_(j, i)]
+    block = (
+        0.25
+        * np.outer(double, double)
+        * (inverse[np.ix_(i, i)] * inverse[np.ix_(j, j)] + inverse[np.ix_(i, j)] * inverse[np.ix_(j, i)])
     )
     if not meanstructure:
         return block
@@ -149,11 +148,7 @@ def only_x(p: int, x: Sequence[int], meanstructure: bool) -> np.ndarray:
 def log_likelihood(cov: np.ndarray, mean_difference: np.ndarray, sample_cov: np.ndarray, n: float) -> float:
     """Normal log-likelihood of n rows with these moments (divisor n)."""
     p = len(cov)
-    sign, logdet = np.linalg.slogdet(cov)
+    _, logdet = np.linalg.slogdet(cov)
     inverse = np.linalg.inv(cov)
     spread = sample_cov + np.outer(mean_difference, mean_difference)
     return -n / 2 * (p * np.log(2 * np.pi) + logdet + float(np.sum(inverse * spread)))
-
-
-def rows_of(samples: Sequence[Any]) -> int:
-    return int(sum(sample.n for sample in samples))

@@ -103,7 +103,7 @@ def variations(problem: Problem, theta: np.ndarray) -> dict[tuple[int, int], Var
 
 
 def reported_values(problem: Problem, theta: np.ndarray, found: dict[tuple[int, int], Variation]) -> np.ndarray:
-    """One value a row: estimates, and what the parameterisation computes (residuals under delta, scales under theta)."""
+    """One value a row: estimates, and what is computed (residuals under delta, scales under theta)."""
     values = problem.table.values(theta)
     if problem.ordinal is None:
         return values
@@ -122,7 +122,7 @@ def reported_values(problem: Problem, theta: np.ndarray, found: dict[tuple[int, 
 def standardised(
     problem: Problem, values: np.ndarray, found: dict[tuple[int, int], Variation], *, slopes: bool = True
 ) -> dict[str, np.ndarray]:
-    """'std_lv' and 'std_all', one value a row, and with ``slopes`` their Jacobians 'std_lv_slopes', 'std_all_slopes'."""
+    """'std_lv' and 'std_all', one value a row; with ``slopes`` also their Jacobians ('std_all_slopes', …)."""
     rows, n_free = problem.table.rows, problem.table.n_free
     out = {name: np.zeros(len(rows)) for name in ("std_lv", "std_all")}
     if slopes:
@@ -151,13 +151,19 @@ def _slope(problem: Problem, row: Parameter, variation: Variation, value: float,
     block = variation.block
     if row.free >= 0:
         gradient[row.free] = factor
-    elif problem.ordinal is not None and row.op == "~~" and row.lhs == row.rhs and row.lhs in block.observed:
-        if block.ordered[block.observed.index(row.lhs)] and not block.theta_scaled:
-            gradient = factor * variation.residual[row.lhs][1]
+    elif _computed(row, block):
+        gradient = factor * variation.residual[row.lhs][1]
     with np.errstate(all="ignore"):
         for variance, slope, power in parts:
             gradient = gradient + value * factor * power * 0.5 * slope / variance
     return gradient
+
+
+def _computed(row: Parameter, block: Block) -> bool:
+    """Is this the residual variance of an ordered variable, which the delta parameterisation computes?"""
+    if row.op != "~~" or row.lhs != row.rhs or row.lhs not in block.observed or block.theta_scaled:
+        return False
+    return bool(block.ordered[block.observed.index(row.lhs)])
 
 
 def _powers(row: Parameter) -> Sequence[tuple[str, bool, float]]:

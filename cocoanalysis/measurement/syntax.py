@@ -94,6 +94,14 @@ class Model:
         return list(dict.fromkeys(term.level for term in self.terms if term.level is not None))
 
     @property
+    def level_blocks(self) -> list[str | None]:
+        """The levels, or one entry None for a model without levels."""
+        return list(self.levels) if self.levels else [None]
+
+    def at_level(self, level: str | None) -> list[Term]:
+        return [term for term in self.terms if term.level == level]
+
+    @property
     def groups(self) -> list[str]:
         return list(dict.fromkeys(term.group for term in self.terms if term.group is not None))
 
@@ -132,9 +140,7 @@ def tokens(text: str) -> Iterator[Token]:
     while position < len(text):
         found = TOKEN.match(text, position)
         if found is None:
-            raise fault(
-                f"'{text[position]}' does not belong to the syntax here", line, position - start_of_line + 1
-            )
+            raise fault(f"'{text[position]}' does not belong to the syntax here", line, position - start_of_line + 1)
         kind = str(found.lastgroup)
         if kind not in ("space", "comment"):
             yield Token(kind, found.group(), line, position - start_of_line + 1)
@@ -361,10 +367,13 @@ def _set(term: Term, name: str, values: tuple, head: Token) -> Term:
     before = getattr(term, name)
     if before and repr(before) != repr(values):
         raise fault(
-            f"'{term}' is given two different {'values' if name == 'fixed' else name}", head.line, head.column,
+            f"'{term}' is given two different {'values' if name == 'fixed' else name}",
+            head.line,
+            head.column,
             "ContradictingModifiers",
         )
-    return replace(term, **{name: values})
+    changed = {**vars(term), name: values}
+    return Term(**changed)
 
 
 def _value(part: Sequence[Token]) -> float | str:

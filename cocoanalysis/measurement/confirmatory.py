@@ -1,0 +1,555 @@
+"""Confirmatory factor analysis and structural equation models: `cfa`, `sem`, `sem_from_moments`, `compare`.
+
+The labelled layer: a `Fit` holds the finished problem and solution and answers questions
+about them; numbers come from `inference`, `fitindices`, `standardized`, `residuals`,
+`modification` and `factor_scores`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cocoanalysis.errors import Diagnostic, ModelError
+from cocoanalysis.measurement import fitindices
+from cocoanalysis.measurement.corrected import RobustParts, robust_parts
+from cocoanalysis.measurement.diagnosis import diagnose
+from cocoanalysis.measurement.fitting import Solution, minimise
+from cocoanalysis.measurement.inference import (
+    Problem,
+    Test,
+    baseline_tests,
+    covariance,
+    degrees_of_freedom,
+    delta_errors,
+    plain_test,
+    scaled_test,
+)
+from cocoanalysis.measurement.samples import Sample, check_moments, log_likelihood
+from cocoanalysis.measurement.specification import (
+    Call,
+    Prepared,
+    continuous_problem,
+    prepare,
+    resolved_settings,
+    table_options,
+)
+from cocoanalysis.measurement.standardized import explained_variances, reported_values, standardised, variations
+from cocoanalysis.measurement.starts import another_start, starting_values
+from cocoanalysis.measurement.syntax import parse
+from cocoanalysis.result import Result
+
+MORE_STARTS = 5  # tried when the first start does not converge
+GLANCE = (
+    "estimator", "n", "n_groups", "n_parameters", "identified", "converged", "admissible", "chi2", "df", "p_value",
+    "chi2_scaled", "df_scaled", "p_value_scaled", "scaling_factor", "shift", "baseline_chi2", "baseline_df", "cfi",
+    "tli", "rmsea", "rmsea_lower", "rmsea_upper", "srmr", "cfi_scaled", "tli_scaled", "rmsea_scaled", "cfi_robust",
+    "tli_robust", "rmsea_robust", "loglik", "aic", "bic", "bic_adjusted", "rmsea_p_close", "baseline_chi2_scaled",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Fit(Result):
+    """A fitted model: `tidy()` one row a parameter, `glance()` one row of fit, `scores()` one row a respondent.
+
+    ``identified``, ``converged`` and ``admissible`` are separate facts; ``diagnostics`` says why when one fails.
+    """
+
+    prepared: Prepared = field(repr=False)
+    solution: Solution = field(repr=False)
+    vcov: np.ndarray | None = field(repr=False)
+    identified: bool = True
+    converged: bool = True
+    admissible: bool = True
+    diagnostics: tuple[Diagnostic, ...] = ()
+    replicates: Any = field(default=None, repr=False)
+    title: str = "Structural equation model"
+
+    # what Result asks for -------------------------------------------------------------------------
+
+    @property
+    def problem(self) -> Problem:
+        return self.prepared.problem
+
+    @property
+    def settings(self) -> Mapping[str, Any]:  # type: ignore[override]
+        return self.prepared.settings
+
+    @property
+    def provenance(self) -> str:  # type: ignore[override]
+        return self.prepared.provenance
+
+    @property
+    def survey(self) -> Any:
+        return self.prepared.survey
+
+    @property
+    def ledger(self) -> pd.DataFrame | None:
+        return self.prepared.ledger
+
+    @property
+    def usable(self) -> bool:
+        """Whether a verdict may rest on this fit."""
+        return self.identified and self.converged and self.admissible
+
+    def notes(self) -> list[str]:
+        settings = self.settings
+        how = (
+            f"Estimator {settings['estimator']}, {settings['se']} errors, {settings['information']} information, "
+            f"test {settings['test']}."
+        )
+        return [*super().notes(), *self.prepared.remarks, how, *(str(d) for d in self.diagnostics)]
+
+    def _shown(self) -> pd.DataFrame:
+        return self.tidy().drop(columns=["p_value"])
+
+    # estimates ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _variation(self):
+        return variations(self.problem, self.solution.theta)
+
+    @cached_property
+    def _values(self) -> np.ndarray:
+        return reported_values(self.problem, self.solution.theta, self._variation)
+
+    @cached_property
+    def _defined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values and gradients of the ``:=`` parameters."""
+        table = self.problem.table
+        scope = table.scope(self.solution.theta)
+        names = [c.lhs for c in table.definitions]
+        values = np.array([scope[name].value for name in names], dtype=float)
+        slopes = np.array([scope[name].slope + np.zeros(table.n_free) for name in names]).reshape(-1, table.n_free)
+        return values, slopes
+
+    @cached_property
+    def standard_errors(self) -> np.ndarray:
+        """One a row of the table and of the definitions; 0 for what is fixed."""
+        table = self.problem.table
+        place = np.array([row.free for row in table.rows], dtype=int)
+        free = np.full(table.n_free, np.nan) if self.vcov is None else _root(np.diag(self.vcov))
+        rows = np.where(place >= 0, free[np.maximum(place, 0)] if table.n_free else 0.0, 0.0)
+        if self.replicates is not None:
+            return np.concatenate([rows, self.replicates.defined_errors])
+        return np.concatenate([rows, delta_errors(self._defined[1], self.vcov)])
+
+    def tidy(self, standardized: bool = False) -> pd.DataFrame:
+        """One row a parameter: estimate, error, z, p and 95 % interval; ``standardized`` adds both solutions."""
+        table = self.problem.table
+        est = np.concatenate([self._values, self._defined[0]])
+        se = self.standard_errors
+        z = np.divide(est, se, out=np.full(len(est), np.nan), where=se > 0)
+        lower, upper = self._limits(est, se)
+        definitions = table.definitions
+        columns: dict[str, Any] = {
+            "lhs": [r.lhs for r in table.rows] + [c.lhs for c in definitions],
+            "op": [r.op for r in table.rows] + [c.op for c in definitions],
+            "rhs": [r.rhs for r in table.rows] + [c.rhs for c in definitions],
+            "group": [table.group_label(r.group) for r in table.rows] + [""] * len(definitions),
+            "label": [r.label for r in table.rows] + [c.lhs for c in definitions],
+            "est": est,
+            "se": se,
+            "z": z,
+            "p_value": 2 * stats.norm.sf(np.abs(z)),
+            "ci_lower": lower,
+            "ci_upper": upper,
+        }
+        if len({r.level for r in table.rows}) > 1:
+            columns["level"] = [r.level for r in table.rows] + [0] * len(definitions)
+        if standardized:
+            for kind in ("std_lv", "std_all"):
+                columns[kind] = np.concatenate([self._standardised[kind], self._defined_standardised(kind)])
+        return pd.DataFrame(columns)
+
+    def _limits(self, est: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.replicates is not None:
+            return self.replicates.limits(est)
+        half = stats.norm.ppf(0.975) * se
+        return est - half, est + half
+
+    @cached_property
+    def _standardised(self) -> dict[str, np.ndarray]:
+        return standardised(self.problem, self._values, self._variation, slopes=False)
+
+    def _defined_standardised(self, kind: str) -> np.ndarray:
+        """Definitions evaluated at the standardised values of their labels, as in lavaan."""
+        return self._definitions_at(self._standardised[kind], None)[0]
+
+    def _definitions_at(self, values: np.ndarray, slopes: np.ndarray | None):
+        from cocoanalysis.measurement.expressions import Dual
+
+        table = self.problem.table
+        names: dict[str, Dual] = {}
+        for i, row in enumerate(table.rows):
+            dual = Dual(values[i], 0.0 if slopes is None else slopes[i])
+            names.setdefault(row.label, dual)
+            names[f".p{i + 1}."] = dual
+        waiting, found = list(table.definitions), {}
+        while waiting:
+            ready = [c for c in waiting if all(n in names for n in c.right.names)]
+            for c in ready:
+                names[c.lhs] = found[c.lhs] = c.right.dual(names)
+            waiting = [c for c in waiting if c not in ready]
+        ordered = [found[c.lhs] for c in table.definitions]
+        return np.array([d.value for d in ordered], dtype=float), [d.slope for d in ordered]
+
+    def standardized(self, kind: str = "std_all") -> pd.DataFrame:
+        """The standardised solution with delta-method errors: ``kind`` 'std_all' or 'std_lv'."""
+        if kind not in ("std_all", "std_lv"):
+            raise ModelError(f"kind is 'std_all' or 'std_lv'; '{kind}' came.", code="UnknownChoice")
+        found = standardised(self.problem, self._values, self._variation)
+        est, slopes = found[kind], found[f"{kind}_slopes"]
+        more, more_slopes = self._definitions_at(est, slopes)
+        est = np.concatenate([est, more])
+        rows = [slopes, *[np.reshape(s, (1, -1)) + np.zeros((1, slopes.shape[1])) for s in more_slopes]]
+        se = delta_errors(np.vstack(rows), self.vcov)
+        se = np.where(se < 1e-12, 0.0, se)
+        z = np.divide(est, se, out=np.full(len(est), np.nan), where=se > 0)
+        half = stats.norm.ppf(0.975) * se
+        shown = self.tidy()[["lhs", "op", "rhs", "group", "label"]]
+        return shown.assign(
+            est=est, se=se, z=z, p_value=2 * stats.norm.sf(np.abs(z)), ci_lower=est - half, ci_upper=est + half
+        )
+
+    # fit ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def test(self) -> Test:
+        return plain_test(self.problem, self.solution)
+
+    @cached_property
+    def scaled(self) -> Test | None:
+        return scaled_test(self.problem, self.solution, self.test) if self._measurable else None
+
+    @property
+    def _measurable(self) -> bool:
+        return self.identified and self.converged
+
+    @cached_property
+    def baseline(self) -> tuple[Test, Test | None]:
+        return baseline_tests(self.problem)
+
+    @cached_property
+    def _robust(self) -> RobustParts | None:
+        return robust_parts(self.problem, self.solution, self.test, self.scaled, self.baseline)
+
+    @property
+    def n_parameters(self) -> int:
+        return self.problem.n_moments - degrees_of_freedom(self.problem, self.solution)
+
+    @cached_property
+    def loglik(self) -> float:
+        """Log-likelihood, of the variables given fixed covariates."""
+        if not self.problem.estimator.likelihood:
+            return np.nan
+        if self.problem.patterns is not None:
+            total = sum(self.problem.discrepancy.saturated_loglik)
+        else:
+            zeros = [np.zeros(len(s.mean)) for s in self.problem.samples]
+            total = sum(log_likelihood(s.cov, z, s.cov, s.n) for s, z in zip(self.problem.samples, zeros))
+        for sample, x in zip(self.problem.samples, self.problem.x):
+            if x:
+                inner = sample.cov[np.ix_(x, x)]
+                total -= log_likelihood(inner, np.zeros(len(x)), inner, sample.n)
+        return float(total - self.problem.total * self.solution.value)
+
+    @cached_property
+    def measures(self) -> dict[str, float]:
+        """Every fit measure by name; missing where it means nothing."""
+        names = GLANCE[7:]
+        if not self._measurable:
+            return dict.fromkeys(names, np.nan) | {"df": self.test.df}
+        return dict.fromkeys(names, np.nan) | self._plain_measures() | self._scaled_measures()
+
+    def _plain_measures(self) -> dict[str, float]:
+        test, (base, base_scaled) = self.test, self.baseline
+        n, groups = self._index_n, len(self.problem.n)
+        lower, upper = fitindices.rmsea_interval(test.chi2, test.df, n, groups)
+        aic, bic, bic2 = fitindices.information_criteria(self.loglik, self.n_parameters, self.problem.total)
+        return {
+            "chi2": test.chi2, "df": test.df, "p_value": test.p_value, "baseline_chi2": base.chi2,
+            "baseline_df": base.df, "cfi": fitindices.cfi(test, base), "tli": fitindices.tli(test, base),
+            "rmsea": fitindices.rmsea(test.chi2, test.df, n, groups), "rmsea_lower": lower, "rmsea_upper": upper,
+            "rmsea_p_close": fitindices.close_fit(test.chi2, test.df, n, groups), "srmr": self._srmr(),
+            "loglik": self.loglik, "aic": aic, "bic": bic, "bic_adjusted": bic2,
+            "baseline_chi2_scaled": base_scaled.chi2 if base_scaled else np.nan,
+        }  # fmt: skip
+
+    def _scaled_measures(self) -> dict[str, float]:
+        n, groups = self._index_n, len(self.problem.n)
+        found: dict[str, float] = {}
+        scaled, base = self.scaled, self.baseline[1]
+        if scaled is not None:
+            found |= {
+                "chi2_scaled": scaled.chi2, "df_scaled": scaled.df, "p_value_scaled": scaled.p_value,
+                "scaling_factor": scaled.factor, "shift": scaled.shift,
+                "rmsea_scaled": self._scaled_rmsea(scaled, n, groups),
+            }  # fmt: skip
+            if base is not None:
+                found |= {"cfi_scaled": fitindices.cfi(scaled, base), "tli_scaled": fitindices.tli(scaled, base)}
+        robust = self._robust
+        if robust is not None:
+            own, null = Test(robust.chi2, robust.df), Test(robust.base_chi2, robust.base_df)
+            found |= {
+                "cfi_robust": fitindices.cfi(own, null, robust.c, robust.base_c),
+                "tli_robust": fitindices.tli(own, null, robust.c, robust.base_c),
+                "rmsea_robust": fitindices.rmsea(robust.chi2, robust.df, n, groups, robust.c),
+            }
+        return found
+
+    def _scaled_rmsea(self, scaled: Test, n: float, groups: int) -> float:
+        if self.problem.test == "scaled.shifted":
+            return fitindices.rmsea(scaled.chi2, self.test.df, n, groups)
+        return fitindices.rmsea(self.test.chi2, scaled.trace, n, groups)
+
+    @property
+    def _index_n(self) -> float:
+        return self.problem.total if self.problem.estimator.likelihood else self.problem.total - len(self.problem.n)
+
+    def _srmr(self) -> float:
+        total = 0.0
+        for k, share in enumerate(self.problem.share):
+            implied = self._implied_scaled(k)
+            observed, mean = self._observed(k)
+            means = (mean, implied[1]) if self.problem.meanstructure else (None, None)
+            total += share * fitindices.srmr(
+                observed,
+                implied[0],
+                *means,
+                ordinal=self.problem.ordinal is not None,
+                covariates=len(self.problem.structure.blocks[k].exogenous),
+            )
+        return total
+
+    def _observed(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.problem.ordinal is not None:
+            return self.problem.ordinal[k].cov, self.problem.ordinal[k].mean
+        sample = self.problem.samples[k]
+        return (sample.cov if self.problem.estimator.likelihood else sample.unbiased), sample.mean
+
+    def _implied_scaled(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Implied moments in the metric of the observed ones."""
+        from cocoanalysis.measurement.ordinal import scales
+
+        block = self.problem.structure.blocks[k]
+        implied = block.implied(self.solution.theta)
+        if self.problem.ordinal is None:
+            return implied.cov, implied.mean
+        d = scales(block, implied)
+        cov = implied.cov * np.outer(d, d)
+        cov[np.diag_indices_from(cov)] = np.where(block.ordered, 1.0, np.diagonal(cov))
+        return cov, implied.mean
+
+    def glance(self) -> pd.DataFrame:
+        """One row: the three facts about the fit, its tests and its indices."""
+        facts = {
+            "estimator": self.settings["estimator"], "n": self.problem.total, "n_groups": len(self.problem.n),
+            "n_parameters": self.n_parameters, "identified": self.identified, "converged": self.converged,
+            "admissible": self.admissible,
+        }  # fmt: skip
+        row = facts | self.measures
+        return pd.DataFrame({name: [row[name]] for name in GLANCE})
+
+    def r_squared(self) -> pd.DataFrame:
+        """Explained variance of every variable that the model explains: columns variable, group, r_squared."""
+        found = explained_variances(self.problem, self._variation)
+        label = self.problem.table.group_label
+        return pd.DataFrame([(n, label(g), r) for n, g, r in found], columns=["variable", "group", "r_squared"])
+
+    def syntax(self) -> str:
+        """The fitted model as lavaan syntax that leaves nothing to defaults."""
+        return self.problem.table.syntax()
+
+
+class CFA(Fit):
+    """A confirmatory factor analysis."""
+
+
+class SEM(Fit):
+    """A structural equation model."""
+
+
+def _root(variances: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.where(variances < 0, np.nan, variances))
+
+
+def cfa(
+    data: Any,
+    model: str | None = None,
+    *,
+    estimator: str | None = None,
+    ordered: Any = None,
+    group: str | None = None,
+    group_equal: Any = (),
+    group_partial: Any = (),
+    missing: str = "auto",
+    cluster: str | None = None,
+    weights: str | None = None,
+    std_lv: bool = False,
+    orthogonal: bool = False,
+    parameterization: str = "delta",
+    meanstructure: bool | None = None,
+    fixed_x: bool | None = None,
+    information: str | None = None,
+    se: str | None = None,
+    bootstrap: int = 0,
+    seed: int | None = None,
+    collapse: Any = None,
+) -> CFA:
+    """Do the items measure the factors that the model says they measure?
+
+    Defaults, scalings and standard errors are lavaan 0.6-14's; ``missing="auto"`` keeps incomplete rows.
+
+    Parameters
+    ----------
+    data : Responses or DataFrame
+    model : lavaan syntax, a construct or block of the survey, or None for the survey's own measurement model
+    estimator : one of ESTIMATORS; None is wlsmv when items are ordered, else ml
+    ordered : names of ordinal variables, True for all the model's items, False for none
+    group : column whose values part the rows into groups
+    group_equal : kinds of parameters held equal over groups (loadings, intercepts, thresholds, residuals, …)
+    group_partial : parameters released from group_equal, as in 'f =~ x2' or 'x3 ~ 1'
+    missing : auto, listwise, fiml (continuous) or pairwise (ordinal)
+    cluster, weights : columns with the sampling cluster and the sampling weight
+    parameterization : delta or theta, for ordered variables
+    information : expected, observed or first.order
+    se : standard, robust.sem, robust.huber.white or bootstrap
+    bootstrap : number of replicates; their standard errors and percentile intervals replace the analytic ones
+    collapse : item → {old category: new category}, applied to all groups alike and recorded
+
+    Raises
+    ------
+    ModelError, ResponseError : faults of the syntax, the data or the choices, each with a code
+
+    Sources
+    -------
+    Jöreskog (1969); Satorra & Bentler (1994); Yuan & Bentler (2000); Muthén (1984);
+    Asparouhov & Muthén (2010). Faults of the model itself are in ``diagnostics``.
+    """
+    return _fit(data, model, _call(locals()), CFA, "Confirmatory factor analysis")
+
+
+def sem(
+    data: Any,
+    model: str | None = None,
+    *,
+    estimator: str | None = None,
+    ordered: Any = None,
+    group: str | None = None,
+    group_equal: Any = (),
+    group_partial: Any = (),
+    missing: str = "auto",
+    cluster: str | None = None,
+    weights: str | None = None,
+    std_lv: bool = False,
+    orthogonal: bool = False,
+    parameterization: str = "delta",
+    meanstructure: bool | None = None,
+    fixed_x: bool | None = None,
+    information: str | None = None,
+    se: str | None = None,
+    bootstrap: int = 0,
+    seed: int | None = None,
+    collapse: Any = None,
+) -> SEM:
+    """How do factors and variables explain each other? Arguments as in `cfa`."""
+    return _fit(data, model, _call(locals()), SEM, "Structural equation model")
+
+
+def sem_from_moments(
+    model: str,
+    covariance: pd.DataFrame,
+    n: int,
+    *,
+    means: pd.Series | None = None,
+    estimator: str = "ml",
+    std_lv: bool = False,
+    orthogonal: bool = False,
+    meanstructure: bool | None = None,
+    fixed_x: bool | None = None,
+    information: str | None = None,
+) -> SEM:
+    """A model fitted to a published covariance matrix.
+
+    Parameters
+    ----------
+    covariance : square DataFrame with the variables as index and columns, divisor n − 1 (as papers print it)
+    n : number of rows behind it
+    means : Series over the variables, when the model has intercepts
+    estimator : ml, gls or uls (others need the rows)
+    """
+    call = Call(
+        estimator=estimator, std_lv=std_lv, orthogonal=orthogonal, meanstructure=meanstructure, fixed_x=fixed_x,
+        information=information,
+    )  # fmt: skip
+    return _finish(_from_moments(model, covariance, n, means, call), SEM, "Structural equation model", call)
+
+
+def _call(arguments: Mapping[str, Any]) -> Call:
+    return Call(**{name: value for name, value in arguments.items() if name in Call.__dataclass_fields__})
+
+
+def _fit(data: Any, model: str | None, call: Call, kind: type[Any], title: str) -> Any:
+    prepared = prepare(data, model, call)
+    return _finish(prepared, kind, title, call)
+
+
+def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
+    problem = prepared.problem
+    solution = solve(problem, prepared.start)
+    facts = diagnose(problem, solution)
+    vcov = covariance(problem, solution) if facts.identified and solution.converged else None
+    found = [*prepared.diagnostics, *facts.diagnostics]
+    return kind(
+        prepared, solution, vcov, facts.identified, solution.converged, facts.admissible, tuple(found), title=title
+    )
+
+
+def solve(problem: Problem, start: np.ndarray) -> Solution:
+    """Minimise from ``start``; when that fails, from several more, keeping the best (case 64)."""
+    first = minimise(problem.discrepancy, start, problem.constraints)
+    if first.converged:
+        return first
+    rng = np.random.default_rng(20240229)
+    tried = [first]
+    for _ in range(MORE_STARTS):
+        tried.append(minimise(problem.discrepancy, another_start(start, problem.table, rng), problem.constraints))
+    arrived = [s for s in tried if s.converged] or tried
+    best = min(arrived, key=lambda s: s.value if np.isfinite(s.value) else np.inf)
+    values = tuple(float(s.value) for s in tried)
+    return Solution(
+        best.theta, best.value, best.converged, best.iterations, best.reason, best.active, best.equalities, values
+    )
+
+
+def _from_moments(model: str, covariance_: pd.DataFrame, n: int, means: pd.Series | None, call: Call) -> Prepared:
+    parsed = parse(model)
+    from cocoanalysis.measurement.parameters import build
+    from cocoanalysis.measurement.specification import model_variables
+
+    names = model_variables(parsed, covariance_.columns)
+    if list(covariance_.index) != list(covariance_.columns) or not np.allclose(covariance_, covariance_.T, atol=1e-8):
+        raise ModelError(
+            "The covariance matrix must be symmetric, with the same names as index and columns.", code="NotSymmetric"
+        )
+    empty = pd.DataFrame(columns=names, dtype=float)
+    options = table_options(parsed, call, call.estimator or "ml", [], ("",), empty)
+    table = build(parsed, options)
+    order = list(table.names[1, 1].observed)
+    if options.meanstructure and means is None:
+        raise ModelError("The model has intercepts, so pass the means too (means=…).", code="NeedsMeans")
+    mean = np.zeros(len(order)) if means is None else means[order].to_numpy(dtype=float)
+    cov = covariance_.loc[order, order].to_numpy(dtype=float) * ((n - 1) / n)
+    sample = Sample(tuple(order), n, mean, cov)
+    check_moments(sample)
+    settings = resolved_settings(table, call.estimator or "ml", "listwise", call, False, False)
+    problem = continuous_problem(table, [sample], settings)
+    start = starting_values(problem.table, problem.structure, [cov], [mean])
+    return Prepared(problem, start, parsed, settings, ("",), remarks=[f"From a covariance matrix of {n} rows."])

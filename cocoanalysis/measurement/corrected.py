@@ -1,0 +1,199 @@
+"""What the robust CFI, TLI and RMSEA are computed from.
+
+Complete continuous data: the plain statistics with their scaling factors (Brosseau-Liard,
+Cribbie & Savalei, 2012, 2014). Incomplete data: normal-theory statistics at the saturated
+estimates (Zhang & Savalei, 2023). Ordered items: the maximum likelihood statistic of the
+polychoric correlations (Savalei, 2021).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cocoanalysis.measurement.estimators import weighted
+from cocoanalysis.measurement.fitting import Solution
+from cocoanalysis.measurement.implied import lower
+from cocoanalysis.measurement.inference import (
+    Problem,
+    Test,
+    _continuous_selection,
+    _cross,
+    gammas,
+    inverse_information,
+    kept_moments,
+    saturated_parts,
+)
+from cocoanalysis.measurement.ordinal import scales
+from cocoanalysis.measurement.samples import normal_weight
+
+
+class RobustParts(NamedTuple):
+    chi2: float
+    df: float
+    c: float
+    base_chi2: float
+    base_df: float
+    base_c: float
+
+
+def robust_parts(
+    problem: Problem, solution: Solution, test: Test, scaled: Test | None, base: tuple[Test, Test | None]
+) -> RobustParts | None:
+    """Statistics and scaling factors of model and independence model, or None where no robust index is defined."""
+    if not test.df > 0 or problem.test == "mean.var.adjusted":
+        return None
+    if problem.ordinal is not None:
+        return _ordinal_parts(problem, solution) if scaled is not None else None
+    if problem.patterns is not None:
+        return _incomplete_parts(problem, solution, test, base[0], scaled is not None)
+    if scaled is None or base[1] is None:
+        return None
+    return RobustParts(
+        test.chi2, test.df, _factor(scaled, test.df), base[0].chi2, base[0].df, _factor(base[1], base[0].df)
+    )
+
+
+def _factor(scaled: Test, df: float) -> float:
+    return scaled.factor * (df - scaled.shift) / df if np.isfinite(scaled.shift) else scaled.factor
+
+
+def _incomplete_parts(problem: Problem, solution: Solution, test: Test, base: Test, scaled: bool) -> RobustParts | None:
+    inverse = inverse_information(problem, solution)
+    if inverse is None:
+        return None
+    keeps = [kept_moments(problem, g) for g in range(len(problem.samples))]
+    own = [j[k] for j, k in zip(problem.discrepancy.jacobians(solution.theta), keeps)]
+    chi2 = sum(
+        _normal_distance(s.cov, s.mean, implied.cov, implied.mean, s.n)
+        for s, implied in zip(problem.samples, problem.structure.implied(solution.theta))
+    )
+    selection = _independence_jacobians(problem, keeps)
+    base_chi2, base_inverse = _independence(problem, selection, keeps)
+    parts = _saturated_matrices(problem, keeps, scaled)
+    return RobustParts(
+        chi2, test.df, _trace(own, inverse, parts, problem.share) / test.df,
+        base_chi2, base.df, _trace(selection, base_inverse, parts, problem.share) / base.df,
+    )  # fmt: skip
+
+
+def _saturated_matrices(problem: Problem, keeps, scaled: bool):
+    """Per group: observed information W of the incomplete, V of the complete saturated model, and Γ (or None)."""
+    out = []
+    for g, (w, scores) in enumerate(saturated_parts(problem)):
+        v = normal_weight(problem.samples[g].cov, True)[np.ix_(keeps[g], keeps[g])]
+        inverse = np.linalg.inv(w)
+        gamma = inverse @ _cross(problem, g, scores) @ inverse if scaled else None
+        out.append((w, v, inverse, gamma))
+    return out
+
+
+def _trace(jacobians, inverse: np.ndarray, parts, share: np.ndarray) -> float:
+    """tr(V W⁻¹ U W⁻¹), or with Γ tr(U W⁻¹ V W⁻¹ U Γ), U = W − WΔE⁻¹Δ'W over all groups."""
+    sizes = np.concatenate([[0], np.cumsum([len(j) for j in jacobians])])
+    total = sizes[-1]
+    w, v, wi, gamma = (np.zeros((total, total)) for _ in range(4))
+    for g, (own_w, own_v, own_inverse, own_gamma) in enumerate(parts):
+        here = slice(sizes[g], sizes[g + 1])
+        w[here, here], v[here, here], wi[here, here] = share[g] * own_w, share[g] * own_v, own_inverse / share[g]
+        if own_gamma is not None:
+            gamma[here, here] = own_gamma / share[g]
+    wd = w @ np.vstack(jacobians)
+    u = w - wd @ inverse @ wd.T
+    inner = wi @ v @ wi
+    if parts[0][3] is None:
+        return float(np.sum(inner * u))
+    return float(np.sum((u @ inner @ u) * gamma))
+
+
+def _independence_jacobians(problem: Problem, keeps) -> list[np.ndarray]:
+    free, _ = _continuous_selection(problem)
+    columns, before, out = sum(len(f) for f in free), 0, []
+    for f, keep in zip(free, keeps):
+        jacobian = np.zeros((len(keep), columns))
+        jacobian[np.searchsorted(keep, f), np.arange(before, before + len(f))] = 1.0
+        before += len(f)
+        out.append(jacobian)
+    return out
+
+
+def _independence(problem: Problem, jacobians, keeps) -> tuple[float, np.ndarray]:
+    """Normal-theory statistic of independence at the saturated moments, and its inverse information."""
+    from cocoanalysis.measurement.inference import independence_point, point_parts
+
+    chi2, matrix = 0.0, 0.0
+    for g, sample in enumerate(problem.samples):
+        mean, cov = independence_point(problem, g)
+        chi2 += _normal_distance(sample.cov, sample.mean, cov, mean, sample.n)
+        a, _ = point_parts(problem, g, mean, cov, problem.information)
+        matrix = matrix + problem.share[g] * (jacobians[g].T @ a @ jacobians[g])
+    return chi2, np.linalg.inv(matrix)
+
+
+def _normal_distance(observed, mean, implied, implied_mean, n: float) -> float:
+    inverse = np.linalg.inv(implied)
+    logdet = np.linalg.slogdet(implied)[1] - np.linalg.slogdet(observed)[1]
+    d = mean - implied_mean
+    return float(n * (logdet + np.sum(inverse * observed) - len(observed) + d @ inverse @ d))
+
+
+def _ordinal_parts(problem: Problem, solution: Solution) -> RobustParts | None:
+    """Savalei's correction; defined when all variables are ordered, nothing is conditioned on and R is definite."""
+    assert problem.ordinal is not None
+    found = problem.ordinal
+    if any(len(m.exogenous) or not np.all(m.ordered) for m in found):
+        return None
+    if any(np.linalg.eigvalsh(m.cov)[0] < 1.5e-8 for m in found):
+        return None
+    inverse = inverse_information(problem, solution)
+    if inverse is None:
+        return None
+    chi2, base_chi2, ks, kbs, moments = 0.0, 0.0, 0.0, 0.0, 0
+    jacobians = problem.discrepancy.jacobians(solution.theta)
+    corner: list[tuple[np.ndarray, ...]] = []
+    for k, m in enumerate(found):
+        p, share = len(m.names), problem.share[k]
+        pairs = p * (p - 1) // 2
+        block = problem.structure.blocks[k]
+        implied = block.implied(solution.theta)
+        d = scales(block, implied)
+        sigma = implied.cov * np.outer(d, d)
+        np.fill_diagonal(sigma, 1.0)
+        if np.linalg.eigvalsh(sigma)[0] <= 0:
+            return None
+        chi2 += _normal_distance(m.cov, m.mean * 0, sigma, m.mean * 0, m.n)
+        base_chi2 += -m.n * np.linalg.slogdet(m.cov)[1]
+        i, j = lower(p)
+        off = np.flatnonzero(i != j)
+        v = share * normal_weight(sigma, False)[np.ix_(off, off)]
+        w = (
+            share * problem.discrepancy.weight[k][-pairs:]
+            if problem.discrepancy.weight[k].ndim == 1
+            else (share * problem.discrepancy.weight[k][-pairs:, -pairs:])
+        )
+        corner.append((jacobians[k][-pairs:], w, v, gammas(problem)[k][-pairs:, -pairs:] / share))
+        moments += pairs
+        kbs += float(np.trace(corner[-1][3]))
+    wd = np.vstack([weighted(w, delta) for delta, w, _, _ in corner])
+    delta = np.vstack([delta for delta, _, _, _ in corner])
+    edges = np.concatenate([[0], np.cumsum([len(c[0]) for c in corner])])
+    away = np.eye(moments) - delta @ inverse @ wd.T
+    for k, (_, _, v, _) in enumerate(corner):
+        here = slice(edges[k], edges[k + 1])
+        for q, (_, _, _, gamma_q) in enumerate(corner):
+            there = slice(edges[q], edges[q + 1])
+            part = away[here, there]
+            ks += float(np.sum((part.T @ v @ part) * gamma_q.T))
+    df = moments - _correlation_parameters(problem, solution)
+    if not df > 0:
+        return None
+    return RobustParts(chi2, df, ks / df, base_chi2, moments, kbs / moments)
+
+
+def _correlation_parameters(problem: Problem, solution: Solution) -> int:
+    """Free parameters besides thresholds and intercepts, less the ties between them."""
+    rows = [r for r in problem.table.rows if r.free >= 0 and r.op not in ("|", "~1")]
+    places = sorted({r.free for r in rows})
+    ties = solution.equalities[:, places] if solution.equalities.size else np.zeros((0, len(places)))
+    return len(places) - (int(np.linalg.matrix_rank(ties)) if ties.size else 0)
