@@ -1,7 +1,6 @@
 """The engine at a glance: published numbers of the Holzinger & Swineford model."""
 
 import pandas as pd
-import pytest
 
 import cocoanalysis as coco
 from tests.shared import SHARED, needs_shared
