@@ -46,6 +46,8 @@ PUBLIC = {
     "World": "worlds.world",
     "read_world": "worlds.world",
     "simulate": "worlds.world",
+    "power": "worlds.power",
+    "read_power": "worlds.power",
     "write_responses": "worlds.world",
     # report: how does it look?
     "export": "report.export",

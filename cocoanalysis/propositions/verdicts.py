@@ -213,10 +213,11 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
 
 def exclude(plan: Plan, responses: Any) -> Any:
     """The responses after the plan's exclusions, each with its line in the ledger."""
-    if plan.form.exclusions and not any(str(name).startswith("flag_") for name in responses.frame.columns):
+    flags = any("flag_" in exclusion.rule for exclusion in plan.form.exclusions)
+    if flags and not any(str(name).startswith("flag_") for name in responses.frame.columns):
         responses = responses.screen()
     for exclusion in plan.form.exclusions:
-        responses = responses.exclude(exclusion.rule)
+        responses = responses.exclude(exclusion.rule, origin="plan")
     return responses
 
 

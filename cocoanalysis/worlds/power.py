@@ -1,0 +1,432 @@
+"""What a plan's rule can reach: the probability of each verdict, and how often it is wrong.
+
+`power` draws many studies from a world, judges each by the plan, and counts. Every study has its
+own seed by its number, so the counts are the same for any number of workers, and a run that was
+stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cocoanalysis.errors import CocoError, ModelError, listed, one_of
+from cocoanalysis.propositions.plan import Plan, read_plan
+from cocoanalysis.propositions.verdicts import VERDICTS, judge
+from cocoanalysis.result import Result
+from cocoanalysis.worlds.world import World, named, read_world
+
+CHUNK = 5  # studies that a worker judges before it reports
+FAILED = "!"
+LETTERS = dict(zip(VERDICTS, "sncix"))  # one letter a verdict, for files
+NAMES = {letter: verdict for verdict, letter in LETTERS.items()}
+BACKENDS = ("joblib", "dask")
+DECIDED = ("supported", "negligible", "contradicted")
+
+Size = tuple[int, float]  # collaborations, raters on average
+
+
+class Job(NamedTuple):
+    """Some studies of one size, by number."""
+
+    size: int
+    studies: tuple[int, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Power(Result):
+    """Verdicts of many studies drawn from one world, by size of the study.
+
+    Attributes
+    ----------
+    rows : DataFrame, one row a hypothesis and outcome, with the verdict that is right in this world
+    sizes : collaborations and raters (on average) of each size
+    verdicts : for each size an array of letters, studies × rows
+    """
+
+    rows: pd.DataFrame
+    sizes: tuple[Size, ...]
+    verdicts: tuple[np.ndarray, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: str = "synthetic"
+    title: str = "Power"
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a size and hypothesis: the share of studies with each verdict, and of right and wrong ones.
+
+        ``right`` is the share with the verdict that the world's file says is true, ``wrong`` the
+        share with another decided one (*inconclusive* is never wrong); ``se`` is the Monte Carlo
+        standard error of ``right``.
+        """
+        return pd.concat([self._shares(k) for k in range(len(self.sizes))], ignore_index=True)
+
+    def glance(self) -> pd.DataFrame:
+        """One row a size, on the plan's first family: share of right verdicts, share of studies with any wrong one."""
+        return pd.DataFrame([self._summary(k) for k in range(len(self.sizes))])
+
+    @property
+    def family(self) -> str:
+        """The family whose error rate the plan controls: its first."""
+        return str(self.rows["family"].iloc[0])
+
+    def notes(self) -> list[str]:
+        return [
+            *super().notes(),
+            f"World '{self.settings['world']}', plan {str(self.settings['plan_hash'])[:12]}; measurement gates are not "
+            "run. A verdict is wrong when it is decided and not the one planted; inconclusive is never wrong.",
+            *self._out_of_reach(),
+        ]
+
+    def enough(self, hypothesis: str, *, verdict: str = "supported", probability: float = 0.8) -> pd.DataFrame:
+        """The sizes at which every row of a hypothesis ends in a verdict with at least this probability."""
+        column = one_of(verdict, VERDICTS, "verdict").replace(" ", "_")
+        table = self.tidy()
+        table = table[table["hypothesis"] == hypothesis]
+        if table.empty:
+            raise ModelError(
+                f"No row of this power analysis is '{hypothesis}'; it has {listed(self.rows['hypothesis'].unique())}.",
+                code="UnknownHypothesis",
+            )
+        least = table.groupby(["clusters", "raters"], sort=False)[column].min().reset_index()
+        return least[least[column] >= probability].reset_index(drop=True)
+
+    def write(self, path: str | Path) -> Path:
+        """Write every verdict, with the hash of plan, world and content, to a JSON file."""
+        return _write(Path(path), self.settings, self.rows, [["".join(row) for row in one] for one in self.verdicts])
+
+    def _shares(self, k: int) -> pd.DataFrame:
+        letters, (clusters, raters) = self.verdicts[k], self.sizes[k]
+        table = self.rows.copy()
+        table.insert(0, "raters", raters)
+        table.insert(0, "clusters", clusters)
+        for verdict, letter in LETTERS.items():
+            table[verdict.replace(" ", "_")] = (letters == letter).mean(axis=0)
+        right, wrong = _right_and_wrong(letters, self.rows["truth"])
+        table["right"], table["wrong"] = right.mean(axis=0), wrong.mean(axis=0)
+        unknown = self.rows["truth"].isna().to_numpy()
+        table.loc[unknown, ["right", "wrong"]] = np.nan
+        return table.assign(se=np.sqrt(table["right"] * (1 - table["right"]) / len(letters)))
+
+    def _summary(self, k: int) -> dict[str, Any]:
+        letters, (clusters, raters) = self.verdicts[k], self.sizes[k]
+        right, wrong = _right_and_wrong(letters, self.rows["truth"])
+        counted = ((self.rows["family"] == self.family) & self.rows["truth"].notna()).to_numpy()
+        any_wrong = wrong[:, counted].any(axis=1).mean() if len(letters) and counted.any() else np.nan
+        return {
+            "clusters": clusters,
+            "raters": raters,
+            "studies": len(letters),
+            "failed": int((letters == FAILED).any(axis=1).sum()),
+            "right": right[:, counted].mean() if counted.any() else np.nan,
+            "any_wrong": any_wrong,
+            "any_wrong_se": np.sqrt(any_wrong * (1 - any_wrong) / max(len(letters), 1)),
+        }
+
+    def _out_of_reach(self) -> list[str]:
+        """Sentences on true 'negligible' effects that hardly any study of a size can show."""
+        table = self.tidy()
+        poor = table[(table["truth"] == "negligible") & (table["negligible"] < 0.2)]
+        lines = []
+        for clusters, raters in self.sizes:
+            here = poor[(poor["clusters"] == clusters) & (poor["raters"] == raters)]
+            if len(here):
+                names = listed(here["hypothesis"].unique())
+                lines.append(
+                    f"With {clusters} × {raters:g} the verdict 'negligible' is hardly ever reached for {names}."
+                )
+        return lines
+
+
+def power(
+    plan: Plan | str | Path,
+    world: World | str | Path,
+    sizes: Sequence[Any] | None = None,
+    replicates: int = 100,
+    seed: int = 0,
+    backend: str | None = None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    resume: str | Path | None = None,
+    progress: bool | None = None,
+) -> Power:
+    """The probability of each verdict for each hypothesis, before anybody is asked.
+
+    Parameters
+    ----------
+    plan, world : objects, or the paths of their files
+    sizes : list of (collaborations, raters) or of numbers of rows; by default the world's own design
+    replicates : studies for each size
+    seed : the same seed gives the same counts, whatever the number of workers
+    backend : 'joblib' (this machine) or 'dask' (a cluster); by default joblib
+    workers : processes of joblib
+    scheduler : address of Dask's scheduler; by default a cluster of ``workers`` on this machine
+    resume : a file that keeps what is finished; a run that was stopped goes on from it
+    progress : show a progress bar; by default when a person watches
+
+    Returns
+    -------
+    Power
+
+    Raises
+    ------
+    ModelError : UnknownChoice (backend), OtherRun (the file of ``resume`` belongs to another run), NoDask
+    """
+    plan = plan if isinstance(plan, Plan) else read_plan(plan)
+    world = world if isinstance(world, World) else read_world(world)
+    backend = one_of(backend or "joblib", BACKENDS, "backend")
+    cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
+    settings = _settings(plan, world, cells, seed)
+    light = _without_gates(plan)
+    rows = _rows(light, world, cells[0])
+    done = _resumed(resume, settings, rows, len(cells), replicates)
+    jobs = list(_jobs(done, replicates))
+    shown = progress if progress is not None else sys.stderr.isatty() and "CI" not in os.environ
+    with tqdm(total=len(cells) * replicates, initial=_count(done), disable=not shown, unit="study") as bar:
+        for job, letters in _run(backend, light, world, cells, seed, jobs, workers, scheduler):
+            for number, word in zip(job.studies, letters):
+                done[job.size][number] = word
+            bar.update(len(job.studies))
+            if resume is not None:
+                _write(Path(resume), settings, rows, done)
+    return Power(rows, tuple(cells), tuple(_letters(one[:replicates], len(rows)) for one in done), settings)
+
+
+def read_power(path: str | Path, plan: Plan | None = None, world: World | None = None) -> Power:
+    """Read a power analysis from its file, and refuse it when plan or world have changed since.
+
+    Raises
+    ------
+    ModelError : NoSuchFile, Damaged, OtherRun
+    """
+    content = _read(Path(path))
+    settings = content["settings"]
+    for what, hash in (("plan", plan and plan.hash), ("world", world and world_hash(world))):
+        if hash and hash != settings[f"{what}_hash"]:
+            raise ModelError(
+                f"'{Path(path).name}' was made with another {what} ({settings[f'{what}_hash'][:12]}, now {hash[:12]}); "
+                "run the power analysis again.",
+                code="OtherRun",
+            )
+    rows = pd.DataFrame(content["rows"])
+    rows["truth"] = rows["truth"].astype(object).where(rows["truth"].notna(), None)
+    sizes = tuple((int(clusters), float(raters)) for clusters, raters in settings["sizes"])
+    return Power(rows, sizes, tuple(_letters(one, len(rows)) for one in content["studies"]), settings)
+
+
+def world_hash(world: World) -> str:
+    """SHA-256 of a world and of the items and scales it answers, as canonical JSON."""
+    items = {id: [item.construct, item.key, list(item.scale.codes)] for id, item in world.survey.items.items()}
+    content = [world.file.model_dump(mode="json", by_alias=True, exclude={"title", "base", "clear"}), items]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+# One study ---------------------------------------------------------------------------------------
+
+
+def study(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> pd.DataFrame:
+    """Draw one study and judge it; the rows of the plan's own families, without what stands beside them."""
+    numbers = np.random.SeedSequence(seed[0], spawn_key=tuple(seed[1:]))
+    clusters, raters = size
+    draw = world.draw(round(clusters * raters), numbers, clusters)
+    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0])).tidy()
+    return table[table["family"].isin(plan.form.families)]
+
+
+def _chunk(plan: Plan, world: World, size: Size, seed: int, job: Job) -> tuple[Job, list[str]]:
+    return job, [_word(plan, world, size, (seed, job.size, number)) for number in job.studies]
+
+
+def _word(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> str:
+    """The verdicts of one study, a letter each; a study that could not be judged is an empty word."""
+    try:
+        return "".join(LETTERS[verdict] for verdict in study(plan, world, size, seed)["verdict"])
+    except CocoError:
+        return FAILED
+
+
+def _without_gates(plan: Plan) -> Plan:
+    return Plan(plan.form.model_copy(update={"gates": [], "multiverse": None}), plan.path, plan.survey)
+
+
+def _rows(plan: Plan, world: World, size: Size) -> pd.DataFrame:
+    """What is judged, in order, with the verdict that is right in this world."""
+    found = study(plan, world, size, (0, 0, 0))
+    keep = ["hypothesis", "outcome", "predictor", "expected", "level", "family", "sesoi", "label"]
+    rows = found[keep].reset_index(drop=True)
+    truths = [world.truth(*words) for words in rows[keep[:3]].astype(str).to_numpy()]
+    return rows.assign(truth=pd.Series(truths, dtype=object))
+
+
+def _right_and_wrong(letters: np.ndarray, truth: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    wanted = np.array([LETTERS.get(one, "") for one in truth.fillna("")])
+    decided = np.isin(letters, [LETTERS[one] for one in DECIDED])
+    return letters == wanted, decided & (letters != wanted) & (wanted != "")
+
+
+# Many studies --------------------------------------------------------------------------------------
+
+
+def _run(
+    backend: str,
+    plan: Plan,
+    world: World,
+    cells: Sequence[Size],
+    seed: int,
+    jobs: Sequence[Job],
+    workers: int,
+    scheduler: str | None,
+) -> Iterator[tuple[Job, list[str]]]:
+    if backend == "dask":
+        return _on_dask(plan, world, cells, seed, jobs, workers, scheduler)
+    if workers == 1:
+        return (_chunk(plan, world, cells[job.size], seed, job) for job in jobs)
+    from joblib import Parallel, delayed
+
+    tasks = (delayed(_chunk)(plan, world, cells[job.size], seed, job) for job in jobs)
+    return iter(Parallel(n_jobs=workers, return_as="generator_unordered")(tasks))
+
+
+def _on_dask(
+    plan: Plan,
+    world: World,
+    cells: Sequence[Size],
+    seed: int,
+    jobs: Sequence[Job],
+    workers: int,
+    scheduler: str | None,
+) -> Iterator[tuple[Job, list[str]]]:
+    try:
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError:
+        raise ModelError(
+            "The backend 'dask' needs the extra: pip install 'cocoanalysis[dask]'.", code="NoDask"
+        ) from None
+    here = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    try:
+        with Client(scheduler or here) as client:
+            shared = client.scatter((plan, world), broadcast=True)
+            futures = [client.submit(_unpacked, shared, cells[job.size], seed, job, pure=False) for job in jobs]
+            for future in as_completed(futures):
+                yield future.result()
+    finally:
+        if here is not None:
+            here.close()
+
+
+def _unpacked(shared: tuple[Plan, World], size: Size, seed: int, job: Job) -> tuple[Job, list[str]]:
+    return _chunk(*shared, size, seed, job)
+
+
+def _jobs(done: Sequence[Sequence[str]], replicates: int) -> Iterator[Job]:
+    for size, words in enumerate(done):
+        open_ones = [number for number in range(replicates) if not words[number]]
+        for start in range(0, len(open_ones), CHUNK):
+            yield Job(size, tuple(open_ones[start : start + CHUNK]))
+
+
+def _count(done: Iterable[Sequence[str]]) -> int:
+    return sum(bool(word) for one in done for word in one)
+
+
+def _letters(words: Sequence[str], rows: int) -> np.ndarray:
+    full = [list(word) if len(word) == rows else [FAILED] * rows for word in words]
+    return np.array(full, dtype="<U1").reshape(len(words), rows)
+
+
+def _design(world: World) -> Size:
+    return world.file.design.clusters, float(world.file.design.raters)
+
+
+def _size(size: Any, world: World) -> Size:
+    """(collaborations, raters), or a number of rows with the design's raters."""
+    raters = float(world.file.design.raters)
+    if isinstance(size, (int, np.integer)):
+        size = (max(round(size / raters), 2), size / max(round(size / raters), 2))
+    clusters, per = size
+    if clusters < 2 or per < 1:
+        raise ModelError(
+            f"A study needs at least two collaborations with a rater each; {clusters} × {per} came.", code="TooFewRows"
+        )
+    return int(clusters), float(per)
+
+
+# Files ---------------------------------------------------------------------------------------------
+
+
+def _settings(plan: Plan, world: World, cells: Sequence[Size], seed: int) -> dict[str, Any]:
+    return {
+        "plan": plan.id,
+        "plan_hash": plan.hash,
+        "world": world.id,
+        "world_hash": world_hash(world),
+        "sizes": [list(cell) for cell in cells],
+        "seed": seed,
+    }
+
+
+def _resumed(
+    path: str | Path | None, settings: Mapping[str, Any], rows: pd.DataFrame, sizes: int, replicates: int
+) -> list[list[str]]:
+    """What an earlier run has finished, for as many studies as are asked for now."""
+    done = [[""] * replicates for _ in range(sizes)]
+    if path is None or not Path(path).is_file():
+        return done
+    content = _read(Path(path))
+    if content["settings"] != dict(settings):
+        differing = [key for key, value in settings.items() if content["settings"].get(key) != value]
+        raise ModelError(
+            f"'{Path(path).name}' holds another run (it differs in {listed(differing)}); name another file, or delete "
+            "this one to begin anew.",
+            code="OtherRun",
+        )
+    return [
+        [*earlier[: max(replicates, len(earlier))], *[""] * (replicates - len(earlier))]
+        for earlier in content["studies"]
+    ]
+
+
+def _write(path: Path, settings: Mapping[str, Any], rows: pd.DataFrame, studies: Sequence[Sequence[str]]) -> Path:
+    """Write the file beside and rename it, so that a stop never leaves half a file."""
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    content = {"settings": dict(settings), "rows": records, "studies": [list(one) for one in studies]}
+    content["sha256"] = _content_hash(content)
+    half = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with half.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"There is no file '{path}'; make it with coco.power(…).write(…).", code="NoSuchFile")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        intact = content.pop("sha256") == _content_hash(content)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
+        raise ModelError(
+            f"'{path.name}' is not a whole file of a power analysis (its hash does not fit); make it again.",
+            code="Damaged",
+        )
+    return content
+
+
+def _content_hash(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,122 @@
+"""Power: counts that do not depend on who counted, runs that go on, files that cannot be mistaken for others."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cocoanalysis.errors import ModelError
+from cocoanalysis.propositions.plan import read_plan
+from cocoanalysis.worlds import power as module
+from cocoanalysis.worlds.power import power, read_power
+from cocoanalysis.worlds.world import read_world
+
+HOME = Path(__file__).parents[2] / "surveys" / "cocreation"
+SMALL = [(12, 8)]
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return read_plan(HOME)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return read_world(HOME)
+
+
+@pytest.fixture(scope="module")
+def found(plan, world):
+    return power(plan, world, SMALL, replicates=8, seed=3)
+
+
+def test_shares_add_up_and_name_every_row_of_the_plan(plan, found):
+    table = found.tidy()
+    verdicts = ["supported", "negligible", "contradicted", "inconclusive", "not_testable"]
+    assert table[verdicts].sum(axis=1).to_numpy() == pytest.approx(np.ones(len(table)))
+    assert set(table["hypothesis"]) == {one.id for one in plan.hypotheses}
+    assert table.loc[table["hypothesis"] == "H2a", "truth"].tolist() == ["contradicted"]
+    assert found.glance()[["studies", "failed"]].to_numpy().tolist() == [[8, 0]]
+
+
+def test_two_workers_count_what_one_counts(plan, world, found):
+    again = power(plan, world, SMALL, replicates=8, seed=3, workers=2)
+    assert (again.verdicts[0] == found.verdicts[0]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # what Dask warns of is not ours
+def test_a_dask_cluster_of_two_counts_the_same(plan, world, found):
+    pytest.importorskip("distributed")
+    again = power(plan, world, SMALL, replicates=8, seed=3, backend="dask", workers=2)
+    assert (again.verdicts[0] == found.verdicts[0]).all()
+
+
+def test_more_sizes_leave_the_first_as_it_was(plan, world, found):
+    again = power(plan, world, [*SMALL, (10, 6)], replicates=3, seed=3)
+    assert (again.verdicts[0] == found.verdicts[0][:3]).all()
+    assert again.tidy().groupby(["clusters", "raters"]).ngroups == 2
+
+
+def test_a_stopped_run_goes_on_and_repeats_nothing(plan, world, found, tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    judged = module.judge
+    calls = []
+
+    def stops(*arguments, **settings):
+        calls.append(1)
+        if len(calls) == 7:  # the first is the list of rows; a chunk of five is finished
+            raise KeyboardInterrupt
+        return judged(*arguments, **settings)
+
+    monkeypatch.setattr(module, "judge", stops)
+    with pytest.raises(KeyboardInterrupt):
+        power(plan, world, SMALL, replicates=8, seed=3, resume=path)
+    done = json.loads(path.read_text(encoding="utf-8"))["studies"][0]
+    assert sum(map(bool, done)) == 5
+    monkeypatch.setattr(module, "judge", lambda *a, **k: calls.append(1) or judged(*a, **k))
+    again = power(plan, world, SMALL, replicates=8, seed=3, resume=path)
+    assert len(calls) == 7 + 1 + 3
+    assert (again.verdicts[0] == found.verdicts[0]).all()
+    with pytest.raises(ModelError, match="differs in seed"):
+        power(plan, world, SMALL, replicates=8, seed=4, resume=path)
+
+
+def test_a_file_reads_back_and_is_refused_when_it_no_longer_fits(plan, world, found, tmp_path):
+    path = found.write(tmp_path / "power.json")
+    again = read_power(path, plan, world)
+    pd.testing.assert_frame_equal(again.tidy(), found.tidy(), check_dtype=False)
+    other = read_world(HOME / "worlds" / "null.yaml")
+    with pytest.raises(ModelError, match="another world"):
+        read_power(path, plan, other)
+    path.write_text(path.read_text(encoding="utf-8").replace('"H2a"', '"H2b"', 1), encoding="utf-8")
+    with pytest.raises(ModelError) as caught:
+        read_power(path)
+    assert caught.value.code == "Damaged"
+
+
+def test_wrong_is_decided_otherwise_than_planted():
+    letters = np.array([list("sncix"), list("ccccc")])
+    right, wrong = module._right_and_wrong(letters, pd.Series(["supported"] * 5, dtype=object))
+    assert right.tolist() == [[True, False, False, False, False], [False] * 5]
+    assert wrong.tolist() == [[False, True, True, False, False], [True] * 5]
+
+
+def test_enough_lists_the_sizes_that_reach_a_probability(found):
+    assert found.enough("H4", probability=0.0).to_numpy()[:, :2].tolist() == [[12, 8]]
+    with pytest.raises(ModelError, match="No row"):
+        found.enough("H99")
+
+
+@pytest.mark.parametrize(("sizes", "code"), [([(1, 5)], "TooFewRows"), ([(10, 0)], "TooFewRows")])
+def test_sizes_that_are_no_study(plan, world, sizes, code):
+    with pytest.raises(ModelError) as caught:
+        power(plan, world, sizes, replicates=1)
+    assert caught.value.code == code
+
+
+def test_an_unknown_backend_is_named(plan, world):
+    with pytest.raises(ModelError, match="joblib, dask"):
+        power(plan, world, SMALL, replicates=1, backend="ray")
