@@ -155,7 +155,7 @@ def nested(data: Any, variables: Names, cluster: str) -> Nested:
     survey = getattr(data, "survey", None)
     if survey is None:
         chosen = select(data, wanted)
-        return Nested(chosen.frame, _groups(data, cluster))
+        return Nested(chosen.frame, groups_of(data, cluster))
     scored = [name for name in wanted if name not in data.frame.columns]
     items = [name for name in wanted if name in survey.items and name not in scored]
     others = [name for name in wanted if name not in scored and name not in items]
@@ -165,10 +165,11 @@ def nested(data: Any, variables: Names, cluster: str) -> Nested:
     if scored:
         parts.append(numeric_frame(data.scores(scored), scored))
     frame = pd.concat(parts, axis=1)[wanted]
-    return Nested(frame, _groups(data.frame, cluster), survey, data.ledger, data.provenance)
+    return Nested(frame, groups_of(data.frame, cluster), survey, data.ledger, data.provenance)
 
 
-def _groups(frame: pd.DataFrame, cluster: str) -> pd.Series:
+def groups_of(frame: pd.DataFrame, cluster: str) -> pd.Series:
+    """The column that says which group a row belongs to; complete, and with two groups at least."""
     if cluster not in frame.columns:
         one_of(cluster, list(map(str, frame.columns)), "column", code="UnknownVariable")
     group = frame[cluster]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import ModelError, listed, one_of
+from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
+from cocoanalysis.measurement.moments import polychoric, smoothed
 from cocoanalysis.responses.selection import select
 
 KINDS = ("pearson", "polychoric")
@@ -36,6 +37,7 @@ class Correlations:
     survey: Any = field(default=None, repr=False)
     ledger: pd.DataFrame | None = field(default=None, repr=False)
     provenance: str = "yours"
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -133,11 +135,10 @@ def _computed(data: Any, items: str | Sequence[str] | None, correlation: str, mi
     gaps = bool(frame.isna().to_numpy().any())
     if gaps and missing == "listwise":
         frame = checked_items(frame.dropna())
+    notes: tuple[Diagnostic, ...] = ()
     if correlation == "polychoric":
-        from cocoanalysis.measurement.moments import polychoric  # here, so that Pearson work loads nothing else
-
-        matrix = polychoric(frame).correlations.to_numpy(dtype=float)
-        pairs = _pair_counts(frame.to_numpy())
+        ordinal = polychoric(frame)
+        matrix, pairs, notes = ordinal.correlations.to_numpy(), ordinal.counts.to_numpy(), ordinal.diagnostics
     else:
         matrix, pairs = pearson(frame.to_numpy())
     return Correlations(
@@ -150,6 +151,7 @@ def _computed(data: Any, items: str | Sequence[str] | None, correlation: str, mi
         survey=chosen.survey,
         ledger=chosen.ledger,
         provenance=chosen.provenance,
+        diagnostics=tuple(d for d in notes if d.code != "NotPositiveDefinite"),
     )
 
 
@@ -241,14 +243,3 @@ def definite(found: Correlations, smooth: bool) -> Correlations:
         "rare categories, use correlation='pearson', or ask for smooth=True, which changes the matrix and says so.",
         code="NotPositiveDefinite",
     )
-
-
-def smoothed(matrix: np.ndarray) -> np.ndarray:
-    """The matrix with its negative eigenvalues raised to almost zero, as a correlation matrix again.
-
-    The trace is kept before rescaling, as in psych's ``cor.smooth``.
-    """
-    values, vectors = np.linalg.eigh(matrix)
-    lifted = np.where(values < np.finfo(float).eps, 100 * np.finfo(float).eps, values)
-    lifted *= len(values) / lifted.sum()
-    return correlation_of((vectors * lifted) @ vectors.T)

@@ -140,7 +140,7 @@ class EFA(Result):
     def notes(self) -> list[str]:
         words = {k: self.settings[k] for k in ("correlation", "extraction", "rotation", "missing")}
         used = f"n = {self.correlations.n}; " + ", ".join(f"{k}: {v}" for k, v in words.items()) + "."
-        return [*super().notes(), used, *(d.reason for d in self.diagnostics)]
+        return [*super().notes(), used, *(d.reason for d in (*self.diagnostics, *self.correlations.diagnostics))]
 
     def _shown(self) -> pd.DataFrame:
         shown = self.loadings.copy()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +14,16 @@ import pingouin
 from scipy import stats
 
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
-from cocoanalysis.measurement.correlations import correlation_of
-from cocoanalysis.measurement.extraction import LOWEST, ml
+from cocoanalysis.measurement.correlations import checked_items, correlation_of
+from cocoanalysis.measurement.extraction import LOWEST, minres, ml
+from cocoanalysis.measurement.generalfactor import omega
 from cocoanalysis.measurement.items import Scales, item_faults, item_rest, pairwise_covariance, scale_items
+from cocoanalysis.measurement.resampling import draws, percentiles, resampled_covariances
 from cocoanalysis.responses.selection import Selection, select
 from cocoanalysis.result import Result
 
+METHODS = ("implied", "observed", "psych")
+GROUPED = 9  # items from which three group factors with three items each are possible
 COLUMNS = (
     "scale",
     "n_items",
@@ -110,10 +116,13 @@ def one_factor(covariance: np.ndarray) -> OneFactor:
     )
 
 
-def omega_of(loadings: np.ndarray, errors: np.ndarray) -> float:
-    """Share of the sum score's model-implied variance that the factor accounts for (McDonald, 1999)."""
+def omega_of(loadings: np.ndarray, errors: np.ndarray, observed: np.ndarray | None = None) -> float:
+    """Share of the sum score's variance that the factor accounts for (McDonald, 1999).
+
+    The variance is the model's, or that of the ``observed`` covariances (p × p).
+    """
     common = loadings.sum() ** 2
-    return float(common / (common + errors.sum()))
+    return float(common / (common + errors.sum() if observed is None else observed.sum()))
 
 
 def omega_se(fit: OneFactor, n: int) -> float:
@@ -133,9 +142,11 @@ def reliability(
     data: Any,
     scales: Scales | str | Sequence[str] | None = None,
     *,
+    method: str = "implied",
     level: float = 0.95,
     interval: str = "analytic",
     bootstrap: int = 1000,
+    cluster: str | None = None,
     seed: int = 0,
 ) -> Reliability:
     """Say how reliable each scale is.
@@ -144,8 +155,12 @@ def reliability(
     ----------
     data : Responses or DataFrame
     scales : dict of name → items; with Responses also names of constructs or blocks (None: every construct)
+    method : of omega_total: 'implied' (one-factor ML, model-implied variance in the denominator, as Mplus and
+        lavaan's ``:=``), 'observed' (the same with the observed variance, semTools' default) or 'psych' (one-factor
+        minres of the correlations, 1 − Σu²/ΣR)
     level : of the intervals
-    interval : 'analytic' (alpha: Feldt; omega: delta method) or 'bootstrap' (percentiles over respondents)
+    interval : 'analytic' (alpha: Feldt; omega: delta method) or 'bootstrap' (percentiles over ``bootstrap`` samples)
+    cluster : a column; the bootstrap then draws whole clusters instead of respondents
 
     Returns
     -------
@@ -155,20 +170,28 @@ def reliability(
     Notes
     -----
     Missing answers: covariances over pairs, as psych; n is then the smallest number of answers to any pair.
-    omega_total: one factor by maximum likelihood, model-implied variance in the denominator. ave as semTools,
-    from the same model in the metric of the items. What a scale cannot carry (omega of two items) is missing,
-    and the notes say why.
+    ave as semTools, from the one-factor ML model in the metric of the items. omega_hierarchical: three group
+    factors (see `omega`), for scales of nine items or more. The analytic interval of omega belongs to 'implied';
+    ask for a bootstrap with the others. What a scale cannot carry (omega of two items) is missing, and the notes
+    say why.
     """
+    one_of(method, METHODS, "kind of omega")
     one_of(interval, ("analytic", "bootstrap"), "kind of interval")
     groups = scale_items(data, scales)
     rows, items, diagnostics = [], [], []
     for name, members in groups.items():
         chosen = select(data, list(members))
-        row, table, faults = _scale_row(name, chosen, level, bootstrap if interval == "bootstrap" else 0, seed)
+        row, table, faults = _scale_row(name, chosen, method, level)
+        if interval == "bootstrap":
+            weights = draws(data, len(chosen.frame), cluster, bootstrap, seed)
+            cells, failures = _bootstrap_cells(name, chosen.frame.to_numpy(), weights, method, level)
+            row |= cells
+            faults += failures
         rows.append(row)
         items.append(table)
         diagnostics += faults
-    settings = {"level": level, "interval": interval, "missing": "pairwise", "method": "one-factor ML"}
+    settings = {"level": level, "interval": interval, "missing": "pairwise", "method": method}
+    settings |= {"bootstrap": bootstrap, "cluster": cluster, "seed": seed} if interval == "bootstrap" else {}
     return Reliability(
         table=pd.DataFrame(rows, columns=list(COLUMNS)),
         items=pd.concat(items, ignore_index=True),
@@ -181,7 +204,7 @@ def reliability(
 
 
 def _scale_row(
-    name: str, chosen: Selection, level: float, bootstrap: int, seed: int
+    name: str, chosen: Selection, method: str, level: float
 ) -> tuple[dict[str, Any], pd.DataFrame, list[Diagnostic]]:
     frame = chosen.frame.dropna(how="all")
     p = frame.shape[1]
@@ -206,8 +229,9 @@ def _scale_row(
     if p > 2:
         fit = one_factor(covariance)
         loadings = fit.loadings / np.sqrt(np.diag(covariance))
-        row |= _omega_cells(fit, n, level)
+        row |= _omega_cells(fit, covariance, n, method, level)
         faults += _fit_faults(name, list(frame.columns), fit)
+        row["omega_hierarchical"] = _hierarchical(covariance, n)
     else:
         reason = f"{name} has two items, so a factor model of it alone is not identified: omega and AVE are left empty."
         faults.append(Diagnostic("NotIdentified", reason, "note"))
@@ -222,18 +246,29 @@ def _scale_row(
             "loading": loadings,
         }
     )
-    if bootstrap:
-        row |= _bootstrap_cells(values, level, bootstrap, seed)
     return row, table, faults
 
 
-def _omega_cells(fit: OneFactor, n: int, level: float) -> dict[str, float]:
-    omega = omega_of(fit.loadings, fit.errors)
-    cells = {"omega_total": omega, "ave": float((fit.loadings**2).sum() / ((fit.loadings**2).sum() + fit.errors.sum()))}
-    if fit.converged and not fit.heywood.any():
+def _omega_cells(fit: OneFactor, covariance: np.ndarray, n: int, method: str, level: float) -> dict[str, float]:
+    squares = (fit.loadings**2).sum()
+    total = omega_of(fit.loadings, fit.errors, covariance if method == "observed" else None)
+    total = _omega_by("psych", covariance) if method == "psych" else total
+    cells = {"omega_total": total, "ave": float(squares / (squares + fit.errors.sum()))}
+    if method == "implied" and fit.converged and not fit.heywood.any():
         reach = float(stats.norm.ppf((1 + level) / 2)) * omega_se(fit, n)
-        cells |= {"omega_lower": omega - reach, "omega_upper": omega + reach}
+        cells |= {"omega_lower": total - reach, "omega_upper": total + reach}
     return cells
+
+
+def _hierarchical(covariance: np.ndarray, n: int) -> float:
+    """omega_hierarchical with three group factors; missing for short scales and inadmissible solutions."""
+    if len(covariance) < GROUPED:
+        return np.nan
+    try:
+        found = omega(correlation_of(covariance.copy()), factors=3, n=n)
+    except ModelError:
+        return np.nan
+    return np.nan if any(d.severity == "error" for d in found.diagnostics) else found.omega_h
 
 
 def _fit_faults(scale: str, names: list[str], fit: OneFactor) -> list[Diagnostic]:
@@ -252,33 +287,105 @@ def _fit_faults(scale: str, names: list[str], fit: OneFactor) -> list[Diagnostic
     return found
 
 
-def _bootstrap_cells(values: np.ndarray, level: float, replicates: int, seed: int) -> dict[str, float]:
-    """Percentile intervals of alpha and omega over resampled respondents."""
-    covariances = resampled_covariances(values, replicates, seed)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    lower, upper = np.quantile(alpha_of(covariances), tails)
-    cells = {"alpha_lower": float(lower), "alpha_upper": float(upper)}
+def _bootstrap_cells(
+    scale: str, values: np.ndarray, weights: np.ndarray, method: str, level: float
+) -> tuple[dict[str, float], list[Diagnostic]]:
+    """Percentile intervals of alpha and omega over drawn samples (weights: replicates × n)."""
+    covariances = resampled_covariances(values, weights)
+    lower, upper, faults = percentiles(alpha_of(covariances), level, f"alpha of {scale}")
+    cells = {"alpha_lower": lower, "alpha_upper": upper}
     if values.shape[1] > 2:
-        fits = [one_factor(c) for c in covariances]
-        omegas = [omega_of(f.loadings, f.errors) for f in fits if f.converged]
-        lower, upper = np.quantile(omegas, tails)
-        cells |= {"omega_lower": float(lower), "omega_upper": float(upper)}
-    return cells
+        drawn = np.array([_omega_by(method, covariance) for covariance in covariances])
+        lower, upper, more = percentiles(drawn, level, f"omega of {scale}")
+        cells |= {"omega_lower": lower, "omega_upper": upper}
+        faults += more
+    return cells, faults
 
 
-def resampled_covariances(values: np.ndarray, replicates: int, seed: int) -> np.ndarray:
-    """Pairwise covariances (replicates × p × p) of samples of rows drawn with replacement."""
+def _omega_by(method: str, covariance: np.ndarray) -> float:
+    if method == "psych":
+        matrix = correlation_of(covariance.copy())
+        return float(1 - minres(matrix, 1).uniquenesses.sum() / matrix.sum())
+    fit = one_factor(covariance)
+    if not fit.converged or fit.heywood.any():
+        return np.nan
+    return omega_of(fit.loadings, fit.errors, covariance if method == "observed" else None)
+
+
+@dataclass(frozen=True, repr=False)
+class SplitHalf(Result):
+    """Reliability of a scale from its halves, one row a scale: over all splits, or a random part of them."""
+
+    table: pd.DataFrame
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    survey: Any = None
+    ledger: pd.DataFrame | None = None
+    provenance: str = "yours"
+    title = "Split-half reliability"
+
+    def tidy(self) -> pd.DataFrame:
+        return self.table.copy()
+
+    def glance(self) -> pd.DataFrame:
+        return pd.DataFrame({key: [value] for key, value in {"n_scales": len(self.table), **self.settings}.items()})
+
+
+def split_half(
+    data: Any,
+    scales: Scales | str | Sequence[str] | None = None,
+    *,
+    standardized: bool = False,
+    limit: int = 10_000,
+    seed: int = 0,
+) -> SplitHalf:
+    """Say how far the reliability of a scale depends on how it is cut in two.
+
+    Parameters
+    ----------
+    standardized : give every item the same variance first (as psych's ``splitHalf``)
+    limit : with more splits than this, that many are drawn at random
+
+    Returns
+    -------
+    SplitHalf, whose ``tidy()`` has one row a scale: scale, n_items, n, splits, minimum, mean, maximum, odd_even.
+
+    Notes
+    -----
+    Guttman's (1945) λ₄ of each split, 4 cov(A, B) / var(A + B). The maximum over all splits capitalises on chance
+    in small samples; the mean over all splits of an even number of items is alpha.
+    """
+    rows = []
+    for name, members in scale_items(data, scales).items():
+        chosen = select(data, list(members))
+        values = checked_items(chosen.frame).to_numpy()
+        covariance = pairwise_covariance(values)
+        covariance = correlation_of(covariance) if standardized else covariance
+        halves = all_halves(len(covariance), limit, seed)
+        found = guttman(covariance, halves)
+        odd = guttman(covariance, (np.arange(len(covariance)) % 2 == 0)[None].astype(float))[0]
+        answered = (~np.isnan(values)).astype(float)
+        row = {"scale": name, "n_items": len(covariance), "n": int((answered.T @ answered).min())}
+        row |= {"splits": len(found), "minimum": found.min(), "mean": found.mean(), "maximum": found.max()}
+        rows.append(row | {"odd_even": odd})
+    settings = {"standardized": standardized, "limit": limit, "seed": seed}
+    return SplitHalf(pd.DataFrame(rows), settings, chosen.survey, chosen.ledger, chosen.provenance)
+
+
+def all_halves(p: int, limit: int, seed: int) -> np.ndarray:
+    """Members of one half (splits × p, 0 or 1) of all splits into ⌊p/2⌋ and the rest, or of a random part of them."""
+    if p < 2:
+        raise ModelError("A scale of one item cannot be split.", code="TooFewItems")
+    half = p // 2
+    count = comb(p, half) // (2 if p % 2 == 0 else 1)
+    if count <= limit:
+        chosen = [c for c in combinations(range(p), half) if p % 2 or c[0] == 0]
+        return np.array([np.isin(np.arange(p), c) for c in chosen], dtype=float)
     rng = np.random.default_rng(seed)
-    n, p = values.shape
-    answered = ~np.isnan(values)
-    x = np.where(answered, values - np.nanmean(values, axis=0), 0.0)
-    left, right = np.triu_indices(p)
-    mask = answered.astype(float)
-    both = mask[:, left] * mask[:, right]
-    parts = np.hstack([both, x[:, left] * mask[:, right], x[:, right] * mask[:, left], x[:, left] * x[:, right]])
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=replicates).astype(float)
-    counts, first, second, products = np.split(weights @ parts, 4, axis=1)
-    cells = (products - first * second / counts) / (counts - 1)
-    covariances = np.empty((replicates, p, p))
-    covariances[:, left, right] = covariances[:, right, left] = cells
-    return covariances
+    order = rng.random((limit, p)).argsort(axis=1)
+    return (order < half).astype(float)
+
+
+def guttman(covariance: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    """λ₄ of each split (splits × p of 0 and 1)."""
+    between = ((halves @ covariance) * (1 - halves)).sum(axis=1)
+    return 4 * between / covariance.sum()

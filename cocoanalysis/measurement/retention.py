@@ -23,6 +23,7 @@ from cocoanalysis.measurement.correlations import (
     pearson,
 )
 from cocoanalysis.measurement.extraction import one_factor_communalities
+from cocoanalysis.measurement.moments import polychoric_matrix
 from cocoanalysis.result import Result
 
 KAISER_WORDS = ((0.9, "marvelous"), (0.8, "meritorious"), (0.7, "middling"), (0.6, "mediocre"), (0.5, "miserable"))
@@ -317,7 +318,7 @@ def _random_correlations(found: Correlations, replicates: int, simulated: str, r
     draw = _shuffled if simulated == "permutation" else _cut_normals
     random = (draw(values, rng) for _ in range(replicates))
     if found.kind == "polychoric":
-        return np.stack([_polychoric(answers, found.names) for answers in random])
+        return np.stack([polychoric_matrix(answers) for answers in random])
     return np.stack([complete_correlations(x) if found.missing == "none" else pearson(x)[0] for x in random])
 
 
@@ -335,12 +336,6 @@ def _cut_normals(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         limits = stats.norm.ppf(np.cumsum(counts)[:-1] / counts.sum())
         drawn[answered, column] = codes[np.searchsorted(limits, rng.standard_normal(answered.sum()))]
     return drawn
-
-
-def _polychoric(answers: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    from cocoanalysis.measurement.moments import polychoric  # here, so that Pearson work loads nothing else
-
-    return polychoric(pd.DataFrame(answers, columns=list(names))).correlations.to_numpy(dtype=float)
 
 
 def wishart_correlations(n: int, p: int, replicates: int, rng: np.random.Generator) -> np.ndarray:

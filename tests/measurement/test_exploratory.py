@@ -140,6 +140,23 @@ def test_ten_berge_scores_correlate_as_the_factors_do(bfi):
     np.testing.assert_allclose(found.scores("tenberge").corr(), found.factor_correlations, atol=1e-10)
 
 
+def test_polychoric_efa_agrees_with_psych(bfi):
+    """psych's polychorics are 2e-5 from lavaan's, which ours agree with."""
+    found = coco.efa(bfi, factors=5, correlation="polychoric")
+    wanted = PSYCH["polychoric"]
+    off, off_phi = matched(found.loadings, found.factor_correlations, wanted["loadings"], wanted["phi"])
+    assert off < 2e-4
+    assert off_phi < 5e-4
+
+
+def test_parallel_analysis_of_polychoric_correlations(bfi):
+    part = bfi.iloc[:400, :10]
+    for simulated in ("normal", "permutation"):
+        found = coco.parallel_analysis(part, correlation="polychoric", replicates=20, simulated=simulated)
+        assert found.n_factors in (2, 3)
+        assert found.settings["correlation"] == "polychoric"
+
+
 def test_parallel_analysis_may_choose_the_factors(bfi):
     found = coco.efa(bfi, factors="parallel", rotation="varimax", seed=1)
     assert found.n_factors == found.retention.n_factors == 6

@@ -7,7 +7,7 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import ModelError
-from cocoanalysis.measurement import reliability as module
+from cocoanalysis.measurement import resampling
 from tests.measurement.reference import table, values
 
 PSYCH = values("exploration")
@@ -68,15 +68,22 @@ def test_bootstrap_interval_is_near_the_exact_one(keyed, scales):
         assert drawn[name] == pytest.approx(exact[name], abs=0.01)
 
 
-def test_resampled_covariances_are_those_of_the_drawn_rows():
+@pytest.mark.parametrize("gaps", [0, 0.15])
+def test_resampled_covariances_are_those_of_the_drawn_rows(gaps):
     rng = np.random.default_rng(5)
     values_ = rng.normal(size=(40, 3))
-    values_[rng.random((40, 3)) < 0.15] = np.nan
-    drawn = module.resampled_covariances(values_, 5, seed=2)
-    weights = np.random.default_rng(2).multinomial(40, np.full(40, 1 / 40), size=5)
-    for covariance, weight in zip(drawn, weights):
-        wanted = pd.DataFrame(np.repeat(values_, weight, axis=0)).cov()
+    values_[rng.random((40, 3)) < gaps] = np.nan
+    weights = resampling.draws(None, 40, None, 5, seed=2)
+    for covariance, weight in zip(resampling.resampled_covariances(values_, weights), weights):
+        wanted = pd.DataFrame(np.repeat(values_, weight.astype(int), axis=0)).cov()
         np.testing.assert_allclose(covariance, wanted, atol=1e-12)
+
+
+def test_whole_clusters_are_drawn():
+    data = pd.DataFrame({"team": np.repeat(["a", "b", "c"], [2, 3, 4])})
+    weights = resampling.draws(data, 9, "team", 50, seed=0)
+    assert (weights[:, [0, 2, 5]] == weights[:, [1, 4, 8]]).all()
+    assert (weights[:, [0, 2, 5]].sum(axis=1) == 3).all()
 
 
 def test_two_items_have_alpha_and_a_reason_for_no_omega(keyed):
@@ -101,3 +108,78 @@ def test_case_42_43_broken_items_are_refused(keyed, scales, change, code):
     with pytest.raises(ModelError, match="N1") as error:
         coco.reliability(keyed.assign(**change), {"N": scales["N"]})
     assert error.value.code == code
+
+
+@pytest.mark.parametrize(("method", "key"), [("implied", "implied"), ("observed", "observed")])
+def test_other_denominators_agree_with_semtools(keyed, scales, method, key):
+    shown = coco.reliability(keyed, scales, method=method).tidy().set_index("scale")
+    for name, wanted in PSYCH["one_factor"].items():
+        assert shown.loc[name, "omega_total"] == pytest.approx(wanted[key], abs=1e-5)
+
+
+def test_psych_omega(keyed, scales):
+    found = coco.reliability(keyed, {"N": scales["N"]}, method="psych").tidy()
+    assert found["omega_total"][0] == pytest.approx(PSYCH["omega"]["n_one"], abs=1e-5)
+    assert np.isnan(found["omega_lower"][0])
+
+
+def test_long_scales_have_omega_hierarchical():
+    hs1939 = table("lavaan_HolzingerSwineford1939")[[f"x{i}" for i in range(1, 10)]]
+    row = coco.reliability(hs1939).tidy().iloc[0]
+    assert row["omega_hierarchical"] == pytest.approx(PSYCH["omega"]["hs"]["h"], abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", "ACENO")
+def test_ordinal_omega_agrees_with_semtools(keyed, scales, scale):
+    """Green & Yang (2009) with observed and implied variance, and of the latent responses."""
+    wanted = PSYCH["one_factor"][scale]
+    observed = coco.ordinal_reliability(keyed, {scale: scales[scale]}, denominator="observed").tidy().iloc[0]
+    implied = coco.ordinal_reliability(keyed, {scale: scales[scale]}).tidy().iloc[0]
+    assert observed["omega_ordinal"] == pytest.approx(wanted["ordinal"], abs=1e-6)
+    assert implied["omega_ordinal"] == pytest.approx(wanted["ordinal_implied"], abs=1e-6)
+    assert observed["omega_latent"] == pytest.approx(wanted["latent"], abs=1e-6)
+
+
+def test_ordinal_alpha_is_alpha_of_the_polychorics(keyed, scales):
+    row = coco.ordinal_reliability(keyed, {"A": scales["A"]}, bootstrap=20).tidy().iloc[0]
+    matrix = coco.polychoric(keyed[scales["A"]]).correlations.to_numpy()
+    off = matrix[np.triu_indices(5, 1)].mean()
+    assert row["alpha_ordinal"] == pytest.approx(5 * off / (1 + 4 * off))
+    assert row["omega_lower"] < row["omega_ordinal"] < row["omega_upper"]
+
+
+def test_ordinal_scales_of_two_items_are_left_out_with_a_reason(keyed, scales):
+    found = coco.ordinal_reliability(keyed, {"pair": ["N1", "N2"], "A": scales["A"]})
+    assert found.tidy()["scale"].tolist() == ["A"]
+    assert "pair" in found.notes()[0]
+
+
+def test_split_half_agrees_with_psych():
+    """psych visits half of the splits of an odd number of items, so only the even scale is compared throughout."""
+    hs1939 = table("lavaan_HolzingerSwineford1939")[[f"x{i}" for i in range(1, 9)]]
+    row = coco.split_half(hs1939, standardized=True).tidy().iloc[0]
+    wanted = PSYCH["split_even"]
+    assert [row["maximum"], row["minimum"], row["mean"]] == pytest.approx(
+        [wanted["max"], wanted["min"], wanted["mean"]], abs=1e-10
+    )
+    assert row["splits"] == 35
+
+
+def test_the_mean_of_all_halves_is_alpha(keyed, scales):
+    data = keyed[scales["A"][:4]]
+    row = coco.split_half(data).tidy().iloc[0]
+    assert row["mean"] == pytest.approx(pingouin.cronbach_alpha(data)[0])
+
+
+def test_many_splits_are_sampled(keyed):
+    row = coco.split_half(keyed, limit=500).tidy().iloc[0]
+    assert row["splits"] == 500
+    assert row["minimum"] < row["odd_even"] < row["maximum"] + 0.1
+
+
+def test_case_71_failed_bootstrap_samples_are_counted():
+    values_ = np.r_[np.linspace(0.4, 0.6, 98), np.nan, np.nan]
+    assert resampling.percentiles(values_, 0.95, "x")[2][0].code == "BootstrapFailures"
+    lower, upper, notes = resampling.percentiles(np.r_[values_, [np.nan] * 10], 0.95, "x")
+    assert np.isnan([lower, upper]).all()
+    assert "left empty" in notes[0].reason

@@ -12,18 +12,19 @@ for (fm in c("minres", "ml", "wls")) {f <- fa(R, 5, n.obs = n, fm = fm, rotate =
 for (fm in c("minres", "ml")) {f <- fa(Harman74.cor$cov, 4, n.obs = 145, fm = fm, rotate = "none"); out$harman[[fm]] <- c(list(loadings = m(f$loadings)), fits(f))}
 out$harman$matrix <- m(Harman74.cor$cov); out$harman$names <- colnames(Harman74.cor$cov)
 f <- fa(bfi, 5, rotate = "oblimin", fm = "minres"); for (s in c("Thurstone", "Bartlett", "tenBerge")) {w <- factor.scores(bfi, f, method = s); out$scores[[s]] <- list(weights = m(w$weights), first = m(w$scores[1:5, ]))}
+pc <- suppressMessages(polychoric(bfi, correct = 0, progress = FALSE))$rho; g <- fa(pc, 5, n.obs = n, rotate = "oblimin", fm = "minres"); out$polychoric <- list(loadings = m(g$loadings), phi = m(g$Phi))
 out$scores$loadings <- m(f$loadings); out$scores$phi <- m(f$Phi); out$scores$R2 <- unname(f$R2)
 desc <- psych::describe(hs[, 7:15]); out$describe <- list(skew = desc$skew, kurtosis = desc$kurtosis)
 a <- psych::alpha(bfi[, 1:5], warnings = FALSE); out$alpha <- list(alpha = a$total$raw_alpha, dropped = a$alpha.drop$raw_alpha, rest = a$item.stats$r.drop)
 a <- psych::alpha(bfi[, 16:20]); out$alpha_n <- list(alpha = a$total$raw_alpha, lower = a$feldt$lower.ci[[1]], upper = a$feldt$upper.ci[[1]], g6 = a$total$`G6(smc)`)
 key <- bfi; for (i in c("A1", "C4", "C5", "E1", "E2", "O2", "O5")) key[[i]] <- 7 - key[[i]]
-om <- function(x, k, ...) {o <- omega(x, k, plot = FALSE, ...); list(h = o$omega_h, lim = o$omega.lim, total = o$omega.tot, alpha = o$alpha, g6 = o$G6, schmid = m(o$schmid$sl), group = m(o$omega.group))}
+om <- function(x, k, ...) {o <- omega(x, k, plot = FALSE, ...); list(h = o$omega_h, lim = o$omega.lim, total = o$omega.tot, alpha = o$alpha, g6 = o$G6, schmid = m(o$schmid$sl), group = m(o$omega.group), key = o$key, ecv = unname(o$ECV))}
 out$omega <- list(bfi = om(key, 5), hs = om(hs[, 7:15], 3), hs_ml = om(hs[, 7:15], 3, fm = "ml"), thurstone = om(Thurstone, 3, n.obs = 213), n_one = om(key[, 16:20], 1)$total)
 out$thurstone <- m(Thurstone)
 s <- splitHalf(Thurstone); out$split <- list(max = s$maxrb, min = s$minrb, mean = s$meanr, l2 = s$lambda2)
 s <- splitHalf(hs[, 7:14]); out$split_even <- list(max = s$maxrb, min = s$minrb, mean = s$meanr)
 hs3 <- "visual=~x1+x2+x3\ntextual=~x4+x5+x6\nspeed=~x7+x8+x9"; f <- cfa(hs3, hs)
-out$hs <- list(omega = as.list(compRelSEM(f)), omega_implied = as.list(compRelSEM(f, obs.var = FALSE)), ave = as.list(AVE(f)), htmt = m(htmt(hs3, hs)), htmt2 = m(htmt(hs3, hs, htmt2 = TRUE)))
+out$hs <- list(omega = as.list(compRelSEM(f)), omega_implied = as.list(compRelSEM(f, obs.var = FALSE)), ave = as.list(AVE(f)), htmt = m(htmt(hs3, hs, htmt2 = FALSE)), htmt2 = m(htmt(hs3, hs)))
 five <- c(A = 1, C = 6, E = 11, N = 16, O = 21)
 single <- function(d, items, ...) cfa(paste("f=~", paste(items, collapse = "+")), d, ...)
 for (s in names(five)) {items <- names(key)[five[s] + 0:4]; f <- single(key, items, information = "expected"); o <- compRelSEM(f)

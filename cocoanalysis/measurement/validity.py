@@ -1,0 +1,137 @@
+"""Do scales that should differ differ? Heterotrait–monotrait ratios and the Fornell–Larcker comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
+from cocoanalysis.measurement.correlations import correlate, correlation_of
+from cocoanalysis.measurement.items import Scales, scale_items
+from cocoanalysis.measurement.moments import polychoric_matrix
+from cocoanalysis.measurement.resampling import draws, resampled_covariances
+from cocoanalysis.responses.selection import select
+from cocoanalysis.result import Result
+
+CUTOFFS = {"strict": 0.85, "liberal": 0.90}  # Henseler, Ringle & Sarstedt (2015)
+
+
+@dataclass(frozen=True, repr=False)
+class HTMT(Result):
+    """Heterotrait–monotrait ratios, one row a pair of scales."""
+
+    table: pd.DataFrame
+    diagnostics: tuple[Diagnostic, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    survey: Any = None
+    ledger: pd.DataFrame | None = None
+    provenance: str = "yours"
+    title = "Heterotrait–monotrait ratios"
+
+    def tidy(self) -> pd.DataFrame:
+        """Columns ``a, b, htmt, lower, upper``; the interval is missing without a bootstrap."""
+        return self.table.copy()
+
+    def matrix(self) -> pd.DataFrame:
+        """Scales × scales, 1 on the diagonal."""
+        names = list(dict.fromkeys([*self.table["a"], *self.table["b"]]))
+        square, places = np.eye(len(names)), np.triu_indices(len(names), 1)
+        square[places] = square.T[places] = self.table["htmt"]
+        return pd.DataFrame(square, index=names, columns=names)
+
+    def glance(self) -> pd.DataFrame:
+        facts = {"largest": self.table["htmt"].max(), **self.settings}
+        return pd.DataFrame({key: [value] for key, value in facts.items()})
+
+    def notes(self) -> list[str]:
+        conventions = "Conventional limits are .85 and .90 (Henseler, Ringle & Sarstedt, 2015)."
+        return [*super().notes(), conventions, *(d.reason for d in self.diagnostics)]
+
+
+def htmt(
+    data: Any,
+    scales: Scales | str | Sequence[str] | None = None,
+    *,
+    correlation: str = "pearson",
+    method: str = "htmt2",
+    bootstrap: int = 0,
+    cluster: str | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> HTMT:
+    """Compare correlations between scales with those within them.
+
+    Parameters
+    ----------
+    data : Responses or DataFrame
+    scales : dict of name → items; with Responses also names of constructs or blocks (None: every construct)
+    correlation : 'pearson' or 'polychoric'
+    method : 'htmt2' (geometric means of absolute correlations, for items with unequal loadings; Roemer, Schuberth &
+        Henseler, 2021; semTools' default) or 'htmt' (arithmetic means, Henseler et al., 2015; mostly larger)
+    bootstrap : replicates for a percentile interval; 0 for none
+    cluster : a column; whole clusters are drawn instead of people
+
+    Raises
+    ------
+    ModelError : TooFewScales, OverlappingScales, and what `correlate` raises
+    """
+    one_of(method, ("htmt", "htmt2"), "ratio")
+    groups = _distinct(scale_items(data, scales))
+    items = [name for members in groups.values() for name in members]
+    found = correlate(data, items, correlation=correlation)
+    blocks = _blocks(groups)
+    names = list(groups)
+    first, second = np.triu_indices(len(names), 1)
+    table = pd.DataFrame({"a": np.array(names)[first], "b": np.array(names)[second]})
+    table["htmt"] = ratios(found.matrix[None], blocks, method)[0]
+    table["lower"] = table["upper"] = np.nan
+    if bootstrap:
+        values = select(data, items).frame.to_numpy()
+        drawn = _resampled(values, correlation, draws(data, len(values), cluster, bootstrap, seed))
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        table["lower"], table["upper"] = np.nanquantile(ratios(drawn, blocks, method), tails, axis=0)
+    settings = {**found.settings, "method": method, "bootstrap": bootstrap, "cluster": cluster, "level": level}
+    return HTMT(table, found.diagnostics, settings, **found.origin)
+
+
+def _distinct(groups: dict[str, list[str]]) -> dict[str, list[str]]:
+    kept = {name: members for name, members in groups.items() if len(members) > 1}
+    if len(kept) < 2:
+        raise ModelError(
+            f"HTMT compares scales of two or more items; {len(kept)} of {listed(groups)} can be compared.",
+            code="TooFewScales",
+        )
+    every = [item for members in kept.values() for item in members]
+    twice = sorted({item for item in every if every.count(item) > 1})
+    if twice:
+        raise ModelError(f"The items {listed(twice)} belong to more than one scale.", code="OverlappingScales")
+    return kept
+
+
+def _blocks(groups: Mapping[str, Sequence[str]]) -> list[slice]:
+    ends = np.cumsum([len(members) for members in groups.values()])
+    return [slice(end - len(members), end) for end, members in zip(ends, groups.values())]
+
+
+def _resampled(values: np.ndarray, correlation: str, weights: np.ndarray) -> np.ndarray:
+    if correlation == "polychoric":
+        return np.stack([polychoric_matrix(np.repeat(values, w.astype(int), axis=0)) for w in weights])
+    return correlation_of(resampled_covariances(values, weights))
+
+
+def ratios(matrices: np.ndarray, blocks: Sequence[slice], method: str) -> np.ndarray:
+    """HTMT of each pair of blocks (s × pairs) for s correlation matrices (s × p × p)."""
+    size = np.abs(matrices) if method == "htmt" else np.log(np.abs(matrices))
+    inside = []
+    for block in blocks:
+        rows, columns = np.triu_indices(block.stop - block.start, 1)
+        inside.append(size[:, block, block][:, rows, columns].mean(axis=1))
+    pairs = [(i, j) for i in range(len(blocks)) for j in range(i + 1, len(blocks))]
+    across = [size[:, blocks[i], blocks[j]].mean(axis=(1, 2)) for i, j in pairs]
+    if method == "htmt2":
+        return np.stack([np.exp(x - (inside[i] + inside[j]) / 2) for x, (i, j) in zip(across, pairs)], axis=1)
+    return np.stack([x / np.sqrt(inside[i] * inside[j]) for x, (i, j) in zip(across, pairs)], axis=1)
