@@ -90,6 +90,107 @@ def same_rows(first: Any, second: Any) -> None:
 def _only(one: pd.DataFrame, other: pd.DataFrame) -> str:
     dropping = one[one["n_after"] < one["n_before"]]
     unknown = dropping[~dropping["rule"].isin(other["rule"])]
-    return ", ".join(
-        f"{rule} (−{before - after})" for rule, before, after in unknown[["rule", "n_before", "n_after"]].values
+    counts = unknown[["rule", "n_before", "n_after"]].to_numpy()
+    return ", ".join(f"{rule} (−{before - after})" for rule, before, after in counts)
+
+
+# How many came how far ---------------------------------------------------------------------------
+
+
+def sample_flow(responses: Any, invited: int | None = None, attentive: str = "careless_flags >= 2") -> pd.DataFrame:
+    """From those invited to those analysed: one row a stage, with how many were lost before it and why.
+
+    Parameters
+    ----------
+    responses : as they will be analysed; their ledger tells what happened before
+    invited : how many were asked to take part, when that is known
+    attentive : the rule for careless answers, used when responses were screened
+
+    Returns
+    -------
+    DataFrame: stage (invited, opened, complete, attentive, analysed), n, lost, reason, known. The
+    stages 'complete' and 'attentive' count those analysed so far and leave nobody out themselves;
+    a stage that cannot be told from these data has no n and ``known`` says what is missing.
+    """
+    ledger = responses.ledger
+    read = int(ledger["n_before"].iloc[0]) if len(ledger) else len(responses.answers)
+    out = ledger[ledger["n_after"] < ledger["n_before"]]
+    dropped = out[["rule", "n_before", "n_after"]].to_numpy()
+    said = "; ".join(f"{rule} (−{before - after})" for rule, before, after in dropped)
+    frame = responses.answers
+    complete = int(frame["complete"].fillna(False).sum()) if "complete" in frame else None
+    careful = _attentive(frame, attentive)
+    stages = [
+        ("invited", invited, "", "" if invited is not None else "give invited="),
+        ("opened", read, "did not open it", ""),
+        ("complete", complete, "counted among those analysed", "" if complete is not None else "no column 'complete'"),
+        ("attentive", careful, "counted among those analysed", "" if careful is not None else "not screened"),
+        ("analysed", len(frame), said, ""),
+    ]
+    rows: list[tuple[Any, ...]] = []
+    before = None
+    for stage, n, reason, known in stages:
+        settled = stage in ("invited", "opened", "analysed") and n is not None
+        lost = before - n if settled and before is not None and n is not None else pd.NA
+        rows.append((stage, pd.NA if n is None else n, lost, reason, known))
+        before = n if settled else before
+    table = pd.DataFrame(rows, columns=["stage", "n", "lost", "reason", "known"])
+    return table.astype({"n": "Int64", "lost": "Int64"})
+
+
+def _attentive(frame: pd.DataFrame, rule: str) -> int | None:
+    from cocoanalysis.responses.exclusion import matching_rows
+
+    if "careless_flags" not in frame:
+        return None
+    return len(frame) - int(matching_rows(rule, frame).sum())
+
+
+def response_rates(
+    *,
+    invited: int,
+    complete: int,
+    partial: int = 0,
+    refused: int = 0,
+    other: int = 0,
+    unknown: int = 0,
+    ineligible: int = 0,
+) -> pd.DataFrame:
+    """Response, cooperation, refusal and contact rates as AAPOR defines them.
+
+    Those invited who are none of the others count as not reached (NC). Rates: RR1, RR2, RR5, RR6,
+    COOP1, COOP2, REF1, CON1 of AAPOR's Standard Definitions (unknown eligibility counted as
+    eligible in RR1, RR2, REF1 and CON1, left out in RR5 and RR6).
+
+    Returns
+    -------
+    DataFrame: rate, value, formula, meaning
+
+    Raises
+    ------
+    ResponseError : ImpossibleCounts
+    """
+    known = complete + partial + refused + other + unknown + ineligible
+    if invited < known or min(complete, partial, refused, other, unknown, ineligible) < 0:
+        raise ResponseError(
+            f"{invited} were invited, but {known} are accounted for; the counts must not exceed those invited.",
+            code="ImpossibleCounts",
+        )
+    missed = invited - known
+    took_part = complete + partial
+    eligible = took_part + refused + missed + other
+    contacted = took_part + refused + other
+    rows = [
+        ("RR1", complete, eligible + unknown, "I / (I + P + R + NC + O + U)", "complete, of all possibly eligible"),
+        ("RR2", took_part, eligible + unknown, "(I + P) / (I + P + R + NC + O + U)", "complete or partial"),
+        ("RR5", complete, eligible, "I / (I + P + R + NC + O)", "complete, of those known to be eligible"),
+        ("RR6", took_part, eligible, "(I + P) / (I + P + R + NC + O)", "complete or partial, of those eligible"),
+        ("COOP1", complete, contacted, "I / (I + P + R + O)", "complete, of those reached"),
+        ("COOP2", took_part, contacted, "(I + P) / (I + P + R + O)", "complete or partial, of those reached"),
+        ("REF1", refused, eligible + unknown, "R / (I + P + R + NC + O + U)", "refused"),
+        ("CON1", contacted, eligible + unknown, "(I + P + R + O) / (I + P + R + NC + O + U)", "reached"),
+    ]
+    return pd.DataFrame(
+        [(name, part / whole if whole else np.nan, formula, meaning) for name, part, whole, formula, meaning in rows],
+        columns=["rate", "value", "formula", "meaning"],
     )

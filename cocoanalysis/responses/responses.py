@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,7 +44,6 @@ class Responses(Result):
     unmatched: pd.DataFrame | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     screening: Any = None
-    invited: Mapping[str, Any] | None = None
     title: str = "Responses"
 
     # Making them ---------------------------------------------------------------------------
@@ -194,8 +193,8 @@ class Responses(Result):
         from cocoanalysis.responses.screening import screened
 
         found = screened(self, indices, **cutoffs)
-        answers = self.answers.drop(columns=[name for name in found.flags if name in self.answers])
-        reasons = self.reasons.drop(columns=[name for name in found.flags if name in self.reasons])
+        old = [name for name in [*self.flags, "careless_flags"] if name in self.answers]
+        answers, reasons = self.answers.drop(columns=old), self.reasons.drop(columns=old)
         answers = pd.concat([answers, found.flags], axis=1)
         unknown = pd.DataFrame({name: _no_reason(len(self), reasons) for name in found.flags}, index=answers.index)
         lines = [entry("flag", rule, len(self), rows=count, origin="exploratory") for rule, count in found.counts()]
