@@ -13,6 +13,7 @@ PUBLIC = {
     "CocoWarning": "errors",
     # instrument: what is asked?
     "bundled": "instrument.reading",
+    "compare_surveys": "instrument.comparing",
     "check_survey": "instrument.reading",
     "read_instrument": "instrument.reading",
     "read_survey": "instrument.reading",
