@@ -127,3 +127,74 @@ def _counted(faults: int, doubts: int) -> str:
     if not faults and not doubts:
         return "No fault and no doubt."
     return f"{faults} fault{'s' * (faults != 1)}, {doubts} warning{'s' * (doubts != 1)}."
+
+
+WorldOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="One of the survey's further worlds, as null; else its world.yaml.")
+]
+
+
+@app.command()
+def simulate(
+    survey: SurveyArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where the CSV file goes.")],
+    n: Annotated[int | None, typer.Option("-n", help="Rows; by default as many as the world's design has.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same answers.")] = 0,
+    world: WorldOption = None,
+) -> None:
+    """Draw synthetic answers to a survey from its population model, labelled synthetic in every row.
+
+    **coco simulate cocreation --seed 1 -o synthetic.csv** makes the sample that comes with the package.
+    """
+    from cocoanalysis.worlds.world import located, write_responses
+    from cocoanalysis.worlds.world import simulate as drawn
+
+    responses = drawn(located(survey, world), n, seed)
+    write_responses(responses, output)
+    say(f"{len(responses.frame)} synthetic rows in {output}")
+
+
+@app.command()
+def power(
+    survey: SurveyArgument,
+    world: WorldOption = None,
+    size: Annotated[
+        list[str] | None, typer.Option(metavar="COLLABORATIONSxRATERS", help="As 60x15; may be given several times.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(help="How many studies are drawn and judged for each size.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same counts.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
+    backend: Annotated[str | None, typer.Option(help="joblib (this machine) or dask (a cluster).")] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of Dask's scheduler.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Keep every verdict here; a stopped run goes on from it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON, for other programs.")] = False,
+) -> None:
+    """Say before fielding how probable each verdict is for each hypothesis of a survey's plan.
+
+    Studies are drawn from the survey's population model (or another world of it) and judged by the plan.
+    """
+    from cocoanalysis.worlds.power import power as counted
+    from cocoanalysis.worlds.world import located
+
+    plan = located(survey).parent / "plan.yaml"
+    settings: dict[str, Any] = {"workers": workers, "backend": backend, "scheduler": scheduler, "resume": output}
+    found = counted(plan, located(survey, world), _sizes(size), replicates, seed, **settings)
+    if as_json:
+        typer.echo(found.tidy().to_json(orient="records", indent=2, force_ascii=False))
+        return
+    typer.echo(str(found))
+    typer.echo(found.glance().round(3).to_string(index=False))
+
+
+def _sizes(words: list[str] | None) -> list[tuple[int, float]] | None:
+    """60x15 → (60, 15)."""
+    if not words:
+        return None
+    try:
+        pairs = [word.lower().replace("×", "x").split("x") for word in words]
+        return [(int(clusters), float(raters)) for clusters, raters in pairs]
+    except ValueError:
+        raise CocoError("A size is collaborations x raters, as 60x15.", code="UnknownChoice") from None

@@ -186,8 +186,8 @@ def power(
     world = world if isinstance(world, World) else read_world(world)
     backend = one_of(backend or "joblib", BACKENDS, "backend")
     cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
-    settings = _settings(plan, world, cells, seed)
     light = _without_gates(plan)
+    settings = _settings(light, world, cells, seed)
     rows = _rows(light, world, cells[0])
     done = _resumed(resume, settings, rows, len(cells), replicates)
     jobs = list(_jobs(done, replicates))
@@ -211,7 +211,7 @@ def read_power(path: str | Path, plan: Plan | None = None, world: World | None =
     """
     content = _read(Path(path))
     settings = content["settings"]
-    for what, hash in (("plan", plan and plan.hash), ("world", world and world_hash(world))):
+    for what, hash in (("plan", plan and _without_gates(plan).hash), ("world", world and world_hash(world))):
         if hash and hash != settings[f"{what}_hash"]:
             raise ModelError(
                 f"'{Path(path).name}' was made with another {what} ({settings[f'{what}_hash'][:12]}, now {hash[:12]}); "

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import ModelError, listed
+from cocoanalysis.errors import ModelError, listed, suggestion
 from cocoanalysis.instrument.findings import fault, refuse
 from cocoanalysis.instrument.model import Background, Survey
-from cocoanalysis.instrument.reading import read_survey
+from cocoanalysis.instrument.reading import bundled, read_survey
 from cocoanalysis.instrument.validation import fitted
 from cocoanalysis.instrument.yamlfile import Node, Source, read_yaml
 from cocoanalysis.responses.ledger import entry
@@ -27,6 +27,7 @@ from cocoanalysis.worlds.population import REASONS, Draw, Population, compiled, 
 from cocoanalysis.worlds.worldfile import WorldFile
 
 WORLD_FILE = "world.yaml"
+WORLDS = "worlds"
 DEEPEST = 5  # bases of bases
 
 
@@ -100,18 +101,40 @@ def read_world(path: str | Path) -> World:
 
     Parameters
     ----------
-    path : a world file, or a survey's folder (then its world.yaml)
+    path : a world file, a survey's folder (then its world.yaml), or the name of a bundled survey
 
     Raises
     ------
     ModelError : what the file gets wrong, as file:line:column
     InstrumentError : when its survey cannot be read
     """
-    path = Path(path)
-    path = path / WORLD_FILE if path.is_dir() else path
+    path = located(path)
     source, home = _merged(path, DEEPEST)
     file = fitted(source, WorldFile, error=ModelError)
     return World(file, read_survey(home / file.survey), path)
+
+
+def located(path: str | Path, world: str | None = None) -> Path:
+    """The file of a world: of a path, of a survey's folder or bundled name, or one of its further worlds by name.
+
+    Raises
+    ------
+    ModelError : NoSuchFile, with the worlds that the survey has
+    InstrumentError : UnknownSurvey
+    """
+    path = Path(path)
+    if not path.exists() and len(path.parts) == 1 and not path.suffix:
+        path = bundled(str(path))
+    folder = path if path.is_dir() else path.parent
+    if world is not None:
+        names = sorted(file.stem for file in (folder / WORLDS).glob("*.yaml"))
+        path = folder / WORLDS / f"{world}.yaml"
+        if world not in names:
+            raise ModelError(
+                f"The survey has no world '{world}'; it has {listed(names)}.{suggestion(world, names)}",
+                code="NoSuchFile",
+            )
+    return path / WORLD_FILE if path.is_dir() else path
 
 
 def simulate(

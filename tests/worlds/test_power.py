@@ -41,6 +41,13 @@ def test_shares_add_up_and_name_every_row_of_the_plan(plan, found):
     assert found.glance()[["studies", "failed"]].to_numpy().tolist() == [[8, 0]]
 
 
+def test_with_enough_collaborations_the_rule_finds_everything_that_was_planted(plan, world):
+    """The truth in world.yaml is that of the paths planted there; a very large study must agree with all of it."""
+    table = power(plan, world, [(700, 15)], replicates=1, seed=5).tidy()
+    known = table[table["truth"].notna()]
+    assert known.loc[known["right"] < 1, ["hypothesis", "outcome"]].to_numpy().tolist() == []
+
+
 def test_two_workers_count_what_one_counts(plan, world, found):
     again = power(plan, world, SMALL, replicates=8, seed=3, workers=2)
     assert (again.verdicts[0] == found.verdicts[0]).all()
