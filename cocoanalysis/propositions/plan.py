@@ -237,6 +237,15 @@ class Plan:
         spoken = {*hypothesis.outcome, *hypothesis.predictor, *hypothesis.product, *hypothesis.contrast}
         return [name for name in chosen if name not in spoken]
 
+    def exclude(self, responses: Any) -> Any:
+        """The responses after the plan's exclusions, each with its line in the ledger (screened first where needed)."""
+        flags = any("flag_" in exclusion.rule for exclusion in self.form.exclusions)
+        if flags and not any(str(name).startswith("flag_") for name in responses.frame.columns):
+            responses = responses.screen()
+        for exclusion in self.form.exclusions:
+            responses = responses.exclude(exclusion.rule, origin="plan")
+        return responses
+
     def variables(self) -> list[str]:
         """Every score, item or background question that the plan needs."""
         names = [name for hypothesis in self.hypotheses for name in hypothesis.names()]

@@ -179,7 +179,7 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
     PlanError : UnknownVariable, NoCluster
     """
     survey = getattr(responses, "survey", None)
-    used = exclude(plan, responses) if survey is not None else responses
+    used = plan.exclude(responses) if survey is not None else responses
     answers = answers_of(plan, used)
     claims = estimate(plan, answers, seed)
     decided = decide(plan, claims)
@@ -209,16 +209,6 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
         survey=survey,
         settings=settings,
     )
-
-
-def exclude(plan: Plan, responses: Any) -> Any:
-    """The responses after the plan's exclusions, each with its line in the ledger."""
-    flags = any("flag_" in exclusion.rule for exclusion in plan.form.exclusions)
-    if flags and not any(str(name).startswith("flag_") for name in responses.frame.columns):
-        responses = responses.screen()
-    for exclusion in plan.form.exclusions:
-        responses = responses.exclude(exclusion.rule, origin="plan")
-    return responses
 
 
 def answers_of(plan: Plan, data: Any) -> Answers:
