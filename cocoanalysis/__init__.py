@@ -15,6 +15,7 @@ PUBLIC = {
     "bundled": "instrument.reading",
     "compare_surveys": "instrument.comparing",
     "check_survey": "instrument.reading",
+    "new_survey": "instrument.adapting",
     "read_instrument": "instrument.reading",
     "read_survey": "instrument.reading",
     # responses and fieldwork: who answered, and how carefully?
