@@ -64,11 +64,12 @@ def variables(data: Any, names: Sequence[str]) -> pd.DataFrame:
     if items:
         answers = data.items(items, keyed=True)
         found |= {name: answers[name] for name in items}
+    table = data.frame
     for name in names:
         if name not in found:
-            known = [*survey.scores, *survey.constructs, *data.frame.columns]
-            found[name] = _background(_column(data.frame, name, known), survey.background.get(name))
-    return pd.DataFrame({name: _plain(found[name]) for name in names}, index=data.frame.index)
+            known = [*survey.scores, *survey.constructs, *table.columns]
+            found[name] = _background(_column(table, name, known), survey.background.get(name))
+    return pd.DataFrame({name: _plain(found[name]) for name in names}, index=table.index)
 
 
 def _column(frame: pd.DataFrame, name: str, known: Iterable[str] | None = None) -> pd.Series:

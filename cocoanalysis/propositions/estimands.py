@@ -52,6 +52,11 @@ class Answers:
         return {str(name): column.cat.codes.to_numpy() for name, column in found.items()}
 
     @cached_property
+    def labels(self) -> dict[str, list[str]]:
+        """Categories of the categorical columns, in the order of their codes."""
+        return {name: [str(label) for label in self.frame[name].cat.categories] for name in self.categories}
+
+    @cached_property
     def missing(self) -> dict[str, np.ndarray]:
         return {n: np.isnan(v) for n, v in self.numbers.items()} | {n: v < 0 for n, v in self.categories.items()}
 
@@ -202,7 +207,7 @@ def _control(name: str, answers: Answers, rows: np.ndarray) -> dict[str, np.ndar
         return {name: answers.numbers[name][rows]}
     codes = answers.categories[name][rows]
     present = np.unique(codes)[1:]
-    labels = answers.frame[name].cat.categories
+    labels = answers.labels[name]
     return {f"{name}[T.{labels[k]}]": (codes == k).astype(float) for k in present}
 
 
@@ -247,7 +252,8 @@ def infer(numbers: Matrices, weights: dict[str, float], plan: Plan) -> Student:
     for name, weight in list(weights.items())[1:]:
         k = numbers.terms.index(name)
         x[:, k] = x[:, k] - weight * base
-    return coefficient(numbers.outcome, x, numbers.codes, first, plan)
+    estimates, errors, df = coefficients(numbers.outcome, x, numbers.codes, plan)
+    return Student(float(estimates[first]), float(errors[first]), float(df[first]))
 
 
 def _rewritten(numbers: Matrices, weights: dict[str, float]) -> tuple[int, np.ndarray]:
@@ -256,14 +262,16 @@ def _rewritten(numbers: Matrices, weights: dict[str, float]) -> tuple[int, np.nd
     return first, numbers.regressors[:, first] / weight
 
 
-def coefficient(outcome: np.ndarray, x: np.ndarray, codes: np.ndarray | None, k: int, plan: Plan) -> Student:
-    """One coefficient by the plan's model and covariance."""
+def coefficients(
+    outcome: np.ndarray, x: np.ndarray, codes: np.ndarray | None, plan: Plan
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates, errors and degrees of freedom (p,) by the plan's model and covariance."""
     choice = plan.form.estimation
     if choice.model == "mixed":
         if codes is None:
             raise PlanError("A mixed model needs clusters, and the survey names none.", code="NoCluster")
         found = fit_mixed(outcome, x, np.ones((len(outcome), 1)), codes)
-        return Student(float(found.estimates[k]), float(np.sqrt(found.covariance[k, k])), float(found.df[k]))
+        return found.estimates, np.sqrt(np.diag(found.covariance)), found.df
     if codes is None and COVARIANCES[choice.vcov].clustered:
         raise PlanError(
             f"The plan asks for {choice.vcov} errors, and the survey names no cluster; take vcov HC3.", code="NoCluster"
@@ -272,7 +280,7 @@ def coefficient(outcome: np.ndarray, x: np.ndarray, codes: np.ndarray | None, k:
     estimates = np.linalg.solve(r, q.T @ outcome)
     sample = Sample(x, outcome - x @ estimates, estimates, () if codes is None else (codes,))
     certainty = COVARIANCES[choice.vcov].compute(sample, Options())
-    return Student(float(estimates[k]), float(np.sqrt(certainty.matrix[k, k])), float(certainty.df[k]))
+    return estimates, np.sqrt(np.diag(certainty.matrix)), certainty.df
 
 
 # --- one function a kind of hypothesis ------------------------------------------------------------------------------
@@ -343,11 +351,22 @@ def slope(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
         return Estimated(None, (built,), found.n, found.n_clusters, fault=fault)
     target = between if at_top and between in numbers.terms else own
     level = "between" if at_top or name in built.whole else "within"
-    evidence, points = _standardised(numbers, {target: 1.0}, level, plan)
+    fitted = coefficients(numbers.outcome, numbers.regressors, numbers.codes, plan)
+    evidence, points = _one(numbers, fitted, target, level)
     beside, beside_points = None, np.nan
     if not at_top and between in numbers.terms:
-        beside, beside_points = _standardised(numbers, {between: 1.0}, "between", plan)
+        beside, beside_points = _one(numbers, fitted, between, "between")
     return Estimated(evidence, (built,), found.n, found.n_clusters, points, beside=beside, beside_points=beside_points)
+
+
+def _one(
+    numbers: Matrices, fitted: tuple[np.ndarray, np.ndarray, np.ndarray], term: str, level: str
+) -> tuple[Student, float]:
+    """One coefficient of a fit, standardised at its level."""
+    outcome, k = numbers.spread.get(level, numbers.spread["total"]), numbers.terms.index(term)
+    scale = numbers.spread[term] / outcome
+    estimates, errors, df = fitted
+    return Student(float(estimates[k]) * scale, float(errors[k]) * scale, float(df[k])), outcome
 
 
 def _standardised(

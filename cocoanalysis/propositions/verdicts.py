@@ -229,9 +229,11 @@ def _refitter(
 
     def refit(equations: tuple[Equation, ...]) -> tuple[Regression, ...]:
         names = [name for equation in equations for name in equation.names]
-        table, cluster = answers.frame[answers.complete(names)], answers.cluster_name
+        rows = answers.complete(names) if len(equations) > 1 else np.ones(len(answers.frame), bool)
+        table, cluster = answers.frame[rows], answers.cluster_name
         if cluster is not None and answers.clusters is not None:
-            table = table.assign(**{cluster: answers.clusters[answers.complete(names)]})
+            codes = pd.Series(answers.clusters[rows], table.index)
+            table = table.assign(**{cluster: codes.where(codes >= 0)})
         choice = plan.form.estimation
         settings: dict[str, Any] = {"model": choice.model, "vcov": choice.vcov, "cluster": cluster or False}
         fits = [regress(equation.formula, table, **settings) for equation in equations]
