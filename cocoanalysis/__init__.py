@@ -48,6 +48,7 @@ PUBLIC = {
     "judge": "propositions.verdicts",
     "Verdicts": "propositions.verdicts",
     "regress": "propositions.regression",
+    "mediate": "propositions.mediation",
     # worlds: what would we see if …?
     "World": "worlds.world",
     "read_world": "worlds.world",
