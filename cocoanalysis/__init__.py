@@ -42,6 +42,7 @@ PUBLIC = {
     "cfa": "measurement.confirmatory",
     "sem": "measurement.confirmatory",
     "sem_from_moments": "measurement.confirmatory",
+    "compare": "measurement.comparison",
     # propositions: does the article hold?
     "read_plan": "propositions.plan",
     "Plan": "propositions.plan",

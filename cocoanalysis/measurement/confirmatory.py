@@ -8,7 +8,7 @@ about them; numbers come from `inference`, `fitindices`, `standardized`, `residu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cocoanalysis.errors import Diagnostic, ModelError
+from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement import fitindices
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
+from cocoanalysis.measurement.factor_scores import SCORES, ordinal_modes
 from cocoanalysis.measurement.fitting import Solution, minimise
 from cocoanalysis.measurement.inference import (
     Problem,
@@ -31,6 +32,8 @@ from cocoanalysis.measurement.inference import (
     plain_test,
     scaled_test,
 )
+from cocoanalysis.measurement.modification import releases
+from cocoanalysis.measurement.residuals import implied_moments, observed_moments, residuals, z_values
 from cocoanalysis.measurement.samples import Sample, check_moments, log_likelihood
 from cocoanalysis.measurement.specification import (
     Call,
@@ -316,8 +319,8 @@ class Fit(Result):
     def _srmr(self) -> float:
         total = 0.0
         for k, share in enumerate(self.problem.share):
-            implied = self._implied_scaled(k)
-            observed, mean = self._observed(k)
+            implied = implied_moments(self.problem, self.solution.theta, k)
+            observed, mean = observed_moments(self.problem, k)
             means = (mean, implied[1]) if self.problem.meanstructure else (None, None)
             total += share * fitindices.srmr(
                 observed,
@@ -327,25 +330,6 @@ class Fit(Result):
                 covariates=len(self.problem.structure.blocks[k].exogenous),
             )
         return total
-
-    def _observed(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        if self.problem.ordinal is not None:
-            return self.problem.ordinal[k].cov, self.problem.ordinal[k].mean
-        sample = self.problem.samples[k]
-        return (sample.cov if self.problem.estimator.likelihood else sample.unbiased), sample.mean
-
-    def _implied_scaled(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Implied moments in the metric of the observed ones."""
-        from cocoanalysis.measurement.ordinal import scales
-
-        block = self.problem.structure.blocks[k]
-        implied = block.implied(self.solution.theta)
-        if self.problem.ordinal is None:
-            return implied.cov, implied.mean
-        d = scales(block, implied)
-        cov = implied.cov * np.outer(d, d)
-        cov[np.diag_indices_from(cov)] = np.where(block.ordered, 1.0, np.diagonal(cov))
-        return cov, implied.mean
 
     def glance(self) -> pd.DataFrame:
         """One row: the three facts about the fit, its tests and its indices."""
@@ -366,6 +350,110 @@ class Fit(Result):
     def syntax(self) -> str:
         """The fitted model as lavaan syntax that leaves nothing to defaults."""
         return self.problem.table.syntax()
+
+    # what the model leaves open -------------------------------------------------------------------
+
+    def residuals(self, kind: str = "raw", part: str = "cov") -> pd.DataFrame:
+        """Observed minus implied moments, a square table of variables (over groups: indexed by group too).
+
+        Parameters
+        ----------
+        kind : 'raw'; 'standardized' (z-values: residual over its standard error); 'cor' (divided by the observed
+            standard deviations); 'cor_z' (the z-values of those)
+        part : 'cov', or 'mean' for the means (one row a group)
+        """
+        one_of(kind, ("raw", "standardized", "cor", "cor_z"), "kind of residuals")
+        one_of(part, ("cov", "mean"), "part of the residuals")
+        found = residuals(
+            self.problem, self.solution, correlation=kind.startswith("cor"), errors=kind in ("standardized", "cor_z")
+        )
+        near = 1e-5 if kind == "standardized" else 1e-4
+        tables = {}
+        for k, group in enumerate(found):
+            label = self.problem.table.group_label(self.problem.structure.keys[k][0])
+            value, error = (group.cov, group.cov_se) if part == "cov" else (group.mean[None], group.mean_se[None])
+            if kind in ("standardized", "cor_z"):
+                value = z_values(value, error, near)
+            index = list(group.names) if part == "cov" else ["mean"]
+            tables[label] = pd.DataFrame(value, index=index, columns=list(group.names))
+        return tables[""] if list(tables) == [""] else pd.concat(tables, names=["group", "variable"])
+
+    def modification_indices(self, *, minimum: float = 0.0, ties: bool = True) -> pd.DataFrame:
+        """What would improve the fit most if it were released, largest first.
+
+        Columns lhs, op, rhs, group, mi (expected fall of χ²), epc (expected change of the parameter), sepc_all
+        (standardised), released: 'added' (not in the model), 'fixed' (held at a value) or 'tied' (held equal).
+        An index names what the model misses, not what is true: a release needs a reason besides.
+        """
+        found = releases(self.problem, self.solution)
+        found = [r for r in found if r.mi >= minimum and (ties or r.kind != "tied")]
+        wide = replace(self.problem.table, rows=tuple(r.row for r in found))
+        standard = standardised(
+            replace(self.problem, table=wide), np.array([r.epc for r in found]), self._variation, slopes=False
+        )
+        table = pd.DataFrame(
+            {
+                "lhs": [r.row.lhs for r in found],
+                "op": [r.row.op for r in found],
+                "rhs": [r.row.rhs for r in found],
+                "group": [self.problem.table.group_label(r.row.group) for r in found],
+                "mi": np.array([r.mi for r in found], dtype=float),
+                "epc": np.array([r.epc for r in found], dtype=float),
+                "sepc_all": standard["std_all"],
+                "released": [r.kind for r in found],
+            }
+        )
+        return table.sort_values("mi", ascending=False, kind="stable", ignore_index=True)
+
+    def scores(self, method: str = "regression") -> pd.DataFrame:
+        """Factor scores, one row a respondent that the fit used (index as in the data).
+
+        ``method``: regression, bartlett or ebm. With ordered items 'regression' is the posterior mode (ebm);
+        Bartlett's score is not defined there.
+        """
+        one_of(method, SCORES, "kind of factor scores")
+        frame = self.prepared.frame
+        if frame is None:
+            raise ModelError("Factor scores need the rows of the data; only moments were given.", code="NeedsRows")
+        if self.problem.ordinal is not None and method == "bartlett":
+            raise ModelError("Bartlett scores are not defined for ordered items; use 'ebm'.", code="UnknownChoice")
+        parts = []
+        for k, rows in enumerate(self.prepared.rows):
+            block = self.problem.structure.blocks[k]
+            implied = block.implied(self.solution.theta)
+            data = frame.loc[rows, list(block.observed)].to_numpy()
+            if not self.problem.meanstructure:
+                data = data - self.problem.samples[k].mean
+            if self.problem.ordinal is None:
+                found = SCORES[method](block, implied, data)
+            else:
+                found = ordinal_modes(block, implied, *self._coded(block, implied, data))
+            parts.append(pd.DataFrame(found, index=rows, columns=list(block.latent)))
+        scores = pd.concat(parts)
+        return scores if len(parts) == 1 else scores.reindex(frame.index[frame.index.isin(scores.index)])
+
+    def _coded(self, block: Any, implied: Any, data: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Ordered answers as category numbers, and each variable's thresholds."""
+        assert self.prepared.frame is not None
+        coded = data.copy()
+        tau = implied.matrices["tau"]
+        cuts = [tau[block.threshold_of == i] for i in range(block.p)]
+        for i in np.flatnonzero(block.ordered):
+            levels = np.sort(self.prepared.frame[block.observed[i]].dropna().unique())
+            coded[:, i] = np.where(np.isnan(data[:, i]), np.nan, np.searchsorted(levels, data[:, i]))
+        return coded, cuts
+
+    def implied(self) -> dict[str, Any]:
+        """The model's own moments: 'cov' (DataFrame) and 'mean' (Series), by group label when there are groups."""
+        out = {}
+        for k, block in enumerate(self.problem.structure.blocks):
+            cov, mean = implied_moments(self.problem, self.solution.theta, k)
+            names = list(block.observed)
+            out[self.problem.table.group_label(self.problem.structure.keys[k][0])] = {
+                "cov": pd.DataFrame(cov, index=names, columns=names),
+                "mean": pd.Series(mean, index=names),
+            }
+        return out[""] if list(out) == [""] else out
 
 
 class CFA(Fit):

@@ -577,6 +577,27 @@ def ordinal_problem(table: ParameterTable, found: list[Any], settings: Mapping[s
     )  # fmt: skip
 
 
+def rebuilt(problem: Problem, table: ParameterTable) -> Problem:
+    """The same data and choices under another table (wider or narrower); its moments are not estimated again."""
+    if problem.ordinal is not None:
+        ordered = [n for n, o in zip(problem.ordinal[0].names, problem.ordinal[0].ordered) if o]
+        layout = structure(table, ordered)
+        discrepancy: Any = ordinal_discrepancy(layout, problem.ordinal, problem.estimator.discrepancy)
+    else:
+        layout = structure(table)
+        if problem.patterns is not None:
+            h1 = [(*point, best) for point, best in zip(problem.discrepancy.h1, problem.discrepancy.saturated_loglik)]
+            discrepancy = FullInformation(layout, problem.samples, problem.patterns, h1)
+        elif problem.estimator.likelihood:
+            discrepancy = NormalTheory(layout, problem.samples, problem.meanstructure)
+        else:
+            old = problem.discrepancy
+            discrepancy = type(old)(layout, old.moments, old.weight, problem.n, problem.meanstructure)
+    return replace(
+        problem, table=table, structure=layout, discrepancy=discrepancy, constraints=Constraints(table), cache={}
+    )
+
+
 def ordinal_start(problem: Problem, found: Sequence[Any]) -> np.ndarray:
     thresholds = []
     for m in found:
