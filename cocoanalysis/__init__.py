@@ -34,6 +34,8 @@ PUBLIC = {
     "ordinal_reliability": "measurement.ordinalreliability",
     "split_half": "measurement.reliability",
     "omega": "measurement.generalfactor",
+    "composite_reliability": "measurement.composites",
+    "fornell_larcker": "measurement.composites",
     "htmt": "measurement.validity",
     "icc": "measurement.aggregation",
     "rwg": "measurement.aggregation",

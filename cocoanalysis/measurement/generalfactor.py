@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import Diagnostic, ModelError
-from cocoanalysis.measurement.correlations import Correlations, correlate
+from cocoanalysis.errors import Diagnostic, ModelError, one_of
+from cocoanalysis.measurement.composites import Measurement, measurement_of
+from cocoanalysis.measurement.confirmatory import cfa
+from cocoanalysis.measurement.correlations import Correlations, correlate, correlation_of
 from cocoanalysis.measurement.exploratory import efa
 from cocoanalysis.measurement.extraction import minres
-from cocoanalysis.measurement.items import against_the_key
+from cocoanalysis.measurement.items import Scales, against_the_key, scale_items
+from cocoanalysis.measurement.ordinalreliability import score_covariance
+from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
+
+METHODS = ("schmid-leiman", "bifactor")
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,6 +78,8 @@ def omega(
     items: str | Sequence[str] | None = None,
     *,
     factors: int = 3,
+    method: str = "schmid-leiman",
+    groups: Scales | None = None,
     correlation: str = "pearson",
     extraction: str = "minres",
     rotation: str = "oblimin",
@@ -87,6 +95,11 @@ def omega(
     data : Responses, DataFrame, or correlation matrix
     factors : number of group factors; three or more (two need the assumption that both load equally on the
         general factor; with one there is no omega_h)
+    method : 'schmid-leiman' (from an exploratory solution) or 'bifactor' (a confirmatory model with one general
+        factor and uncorrelated group factors, fitted to the answers)
+    groups : name → items of each group factor of the bifactor model; without it the constructs of a block, else
+        the items are grouped by the exploratory solution
+    correlation : 'polychoric' makes the bifactor model ordinal (WLSMV), and its values those of the sum of codes
     extraction, rotation : of the factors below the general one (see `efa`)
 
     Notes
@@ -97,7 +110,11 @@ def omega(
     the others is named. ECV and PUC: Rodriguez, Reise & Haviland (2016), items belonging to the group factor on
     which they load most.
     """
+    one_of(method, METHODS, "method")
     options: dict[str, Any] = {"correlation": correlation, "n": n, "missing": missing, "smooth": smooth}
+    if method == "bifactor":
+        members = groups or _grouped(data, items, factors, {**options, "rotation": rotation, "seed": seed})
+        return bifactor_omega(data, members, ordinal=correlation == "polychoric")
     found = correlate(data, items, **options)
     explored = efa(
         data, items, factors=factors, extraction=extraction, rotation=rotation, seed=seed, kaiser=False, **options
@@ -203,3 +220,88 @@ def subscales(matrix: np.ndarray, table: np.ndarray, unique: np.ndarray, member:
         cells.append((name, len(mine), general + part / inside, general, part / inside))
     columns = ["factor", "n_items", "omega_total", "omega_general", "omega_group"]
     return pd.DataFrame(cells, columns=columns)
+
+
+def _grouped(data: Any, items: Any, factors: int, options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Items of each group factor: the constructs of a block of the survey, else by their largest loading."""
+    if getattr(data, "survey", None) is not None:
+        known = scale_items(data, items)
+        if len(known) > 1:
+            return known
+    loadings = efa(data, items, factors=factors, **options).loadings
+    member = loadings.abs().idxmax(axis=1)
+    return {str(factor): list(loadings.index[member == factor]) for factor in loadings.columns}
+
+
+def bifactor_omega(data: Any, groups: Scales, *, ordinal: bool = False) -> Omega:
+    """Fit a general factor and uncorrelated group factors to the answers, and say what each explains."""
+    items = [item for members in groups.values() for item in members]
+    if len(groups) < 2 or len(set(items)) < len(items):
+        raise ModelError(
+            "A bifactor model needs two or more groups of items, each item in one of them.", code="OverlappingScales"
+        )
+    chosen = select(data, items)
+    plain = all(item.isidentifier() for item in items)
+    names = {item: item if plain else f"x{i}" for i, item in enumerate(items)}
+    lines = [f"general_ =~ {' + '.join(names.values())}"]
+    lines += [f"group_{k} =~ {' + '.join(names[i] for i in members)}" for k, members in enumerate(groups.values())]
+    frame = chosen.frame.rename(columns=names)
+    fit = cfa(frame, "\n".join(lines), ordered=True if ordinal else None, std_lv=True, orthogonal=True)
+    model = next(iter(measurement_of(fit).values()))
+    member = np.repeat(np.arange(len(groups)), [len(m) for m in groups.values()])
+    settings = {"method": "bifactor", "correlation": "polychoric" if ordinal else "pearson", "n": len(frame)}
+    settings |= {"factors": len(groups), "estimator": fit.settings["estimator"]}
+    return _from_model(model, items, list(map(str, groups)), member, fit.diagnostics, settings, chosen)
+
+
+def _from_model(
+    model: Measurement,
+    items: list[str],
+    names: list[str],
+    member: np.ndarray,
+    notes: tuple[Diagnostic, ...],
+    settings: Mapping[str, Any],
+    chosen: Any,
+) -> Omega:
+    """Omega and its parts from a bifactor model: general factor first, group factors in the order of ``names``."""
+    loadings, standard, p = model.loadings, model.standardized, len(items)
+    common = loadings @ loadings.T
+    general = np.outer(loadings[:, 0], loadings[:, 0])
+    everyone = np.arange(p)
+    rows = [("g", everyone)] + [(name, everyone[member == k]) for k, name in enumerate(names)]
+    parts = []
+    for name, own in rows:
+        shares = [_score_share(model, matrix, own) for matrix in (common, general, common - general)]
+        parts.append((name, len(own), *shares))
+    columns = ["factor", "n_items", "omega_total", "omega_general", "omega_group"]
+    table = pd.DataFrame(standard, index=items, columns=["g", *names])
+    h2 = (standard**2).sum(axis=1)
+    table["h2"], table["u2"], table["p2"] = h2, 1 - h2, standard[:, 0] ** 2 / h2
+    whole = correlation_of(model.implied.copy())
+    squares = (standard**2).sum(axis=0)
+    inside = sum(k * (k - 1) / 2 for k in np.bincount(member))
+    return Omega(
+        omega_h=parts[0][3],
+        omega_total=parts[0][2],
+        omega_lim=parts[0][3] / parts[0][2],
+        alpha=float(p / (p - 1) * (1 - p / whole.sum())),
+        g6=float(1 - (1 / np.diag(np.linalg.inv(whole))).sum() / whole.sum()),
+        ecv=float(squares[0] / squares.sum()),
+        puc=float(1 - inside / (p * (p - 1) / 2)),
+        loadings=table,
+        factors=pd.DataFrame(parts, columns=columns),
+        diagnostics=notes,
+        settings=settings,
+        survey=chosen.survey,
+        ledger=chosen.ledger,
+        provenance=chosen.provenance,
+    )
+
+
+def _score_share(model: Measurement, part: np.ndarray, own: np.ndarray) -> float:
+    """Share of the variance of the sum of the ``own`` items that a part of their common covariance makes up."""
+    cells = np.ix_(own, own)
+    if model.thresholds is None:
+        return float(part[cells].sum() / model.implied[cells].sum())
+    cuts = model.thresholds[own]
+    return float(score_covariance(part[cells], cuts) / score_covariance(model.implied[cells], cuts))

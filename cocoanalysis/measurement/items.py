@@ -185,6 +185,13 @@ def pairwise_covariance(values: np.ndarray) -> np.ndarray:
     return pd.DataFrame(values).cov().to_numpy()
 
 
+def alpha_of(covariance: np.ndarray) -> np.ndarray:
+    """Coefficient alpha of covariance matrices (… × p × p); Guttman (1945), Cronbach (1951)."""
+    p = covariance.shape[-1]
+    share = np.trace(covariance, axis1=-2, axis2=-1) / covariance.sum(axis=(-2, -1))
+    return p / (p - 1) * (1 - share)
+
+
 def item_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Correlation of each item with the sum of the others, and alpha of the others (NaN for fewer than two)."""
     variances, total = np.diag(covariance), covariance.sum()

@@ -13,9 +13,8 @@ from scipy.special import ndtr
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.binormal import binormal_cdf
 from cocoanalysis.measurement.correlations import checked_items
-from cocoanalysis.measurement.items import Scales, scale_items
+from cocoanalysis.measurement.items import Scales, alpha_of, scale_items
 from cocoanalysis.measurement.moments import polychoric
-from cocoanalysis.measurement.reliability import alpha_of
 from cocoanalysis.measurement.resampling import draws, percentiles
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result

@@ -14,10 +14,11 @@ import pingouin
 from scipy import stats
 
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
+from cocoanalysis.measurement.confirmatory import cfa
 from cocoanalysis.measurement.correlations import checked_items, correlation_of
 from cocoanalysis.measurement.extraction import LOWEST, minres, ml
 from cocoanalysis.measurement.generalfactor import omega
-from cocoanalysis.measurement.items import Scales, item_faults, item_rest, pairwise_covariance, scale_items
+from cocoanalysis.measurement.items import Scales, alpha_of, item_faults, item_rest, pairwise_covariance, scale_items
 from cocoanalysis.measurement.resampling import draws, percentiles, resampled_covariances
 from cocoanalysis.responses.selection import Selection, select
 from cocoanalysis.result import Result
@@ -88,13 +89,7 @@ class OneFactor(NamedTuple):
     errors: np.ndarray
     converged: bool
     heywood: np.ndarray
-
-
-def alpha_of(covariance: np.ndarray) -> np.ndarray:
-    """Coefficient alpha of covariance matrices (… × p × p); Guttman (1945), Cronbach (1951)."""
-    p = covariance.shape[-1]
-    share = np.trace(covariance, axis1=-2, axis2=-1) / covariance.sum(axis=(-2, -1))
-    return p / (p - 1) * (1 - share)
+    se: float | None = None  # of omega, where the fit gives it
 
 
 def feldt_interval(alpha: float, n: int, p: int, level: float) -> tuple[float, float]:
@@ -114,6 +109,22 @@ def one_factor(covariance: np.ndarray) -> OneFactor:
         found.converged,
         found.uniquenesses <= LOWEST + 1e-8,
     )
+
+
+def one_factor_incomplete(frame: pd.DataFrame) -> OneFactor:
+    """Fit one factor to all answers of people with gaps (full information maximum likelihood)."""
+    items = [f"x{i}" for i in range(1, frame.shape[1] + 1)]
+    syntax = ["f =~ " + " + ".join(f"l{i} * {name}" for i, name in enumerate(items))]
+    syntax += [f"{name} ~~ e{i} * {name}" for i, name in enumerate(items)]
+    total, noise = (" + ".join(f"{letter}{i}" for i in range(len(items))) for letter in "le")
+    syntax += [f"omega := ({total})^2 / (({total})^2 + {noise})"]
+    fit = cfa(frame.set_axis(items, axis=1), "\n".join(syntax), estimator="ml", missing="fiml", std_lv=True)
+    table = fit.tidy()
+    loadings = table.loc[table["op"] == "=~", "est"].to_numpy()
+    errors = table.loc[(table["op"] == "~~") & (table["lhs"] != "f"), "est"].to_numpy()
+    loadings = loadings * np.where(loadings.sum() < 0, -1, 1)
+    se = float(table.loc[table["op"] == ":=", "se"].iloc[0])
+    return OneFactor(loadings, errors, fit.converged, errors <= 0, se)
 
 
 def omega_of(loadings: np.ndarray, errors: np.ndarray, observed: np.ndarray | None = None) -> float:
@@ -169,7 +180,9 @@ def reliability(
 
     Notes
     -----
-    Missing answers: covariances over pairs, as psych; n is then the smallest number of answers to any pair.
+    Missing answers: alpha and the items' columns use covariances over pairs, as psych, and n is then the smallest
+    number of answers to any pair; omega and ave use all answers by full information maximum likelihood. The other
+    methods and the bootstrap keep to pairs.
     ave as semTools, from the one-factor ML model in the metric of the items. omega_hierarchical: three group
     factors (see `omega`), for scales of nine items or more. The analytic interval of omega belongs to 'implied';
     ask for a bootstrap with the others. What a scale cannot carry (omega of two items) is missing, and the notes
@@ -190,7 +203,7 @@ def reliability(
         rows.append(row)
         items.append(table)
         diagnostics += faults
-    settings = {"level": level, "interval": interval, "missing": "pairwise", "method": method}
+    settings = {"level": level, "interval": interval, "missing": "pairwise; omega: fiml", "method": method}
     settings |= {"bootstrap": bootstrap, "cluster": cluster, "seed": seed} if interval == "bootstrap" else {}
     return Reliability(
         table=pd.DataFrame(rows, columns=list(COLUMNS)),
@@ -227,11 +240,13 @@ def _scale_row(
     row["mean_item_rest"] = float(rest.mean())
     loadings = np.full(p, np.nan)
     if p > 2:
-        fit = one_factor(covariance)
+        gaps = bool(np.isnan(values).any())
+        fit = one_factor_incomplete(frame) if gaps and method == "implied" else one_factor(covariance)
         loadings = fit.loadings / np.sqrt(np.diag(covariance))
         row |= _omega_cells(fit, covariance, n, method, level)
         faults += _fit_faults(name, list(frame.columns), fit)
-        row["omega_hierarchical"] = _hierarchical(covariance, n)
+        row["omega_hierarchical"], reasons = _hierarchical(name, covariance, n)
+        faults += reasons
     else:
         reason = f"{name} has two items, so a factor model of it alone is not identified: omega and AVE are left empty."
         faults.append(Diagnostic("NotIdentified", reason, "note"))
@@ -255,20 +270,25 @@ def _omega_cells(fit: OneFactor, covariance: np.ndarray, n: int, method: str, le
     total = _omega_by("psych", covariance) if method == "psych" else total
     cells = {"omega_total": total, "ave": float(squares / (squares + fit.errors.sum()))}
     if method == "implied" and fit.converged and not fit.heywood.any():
-        reach = float(stats.norm.ppf((1 + level) / 2)) * omega_se(fit, n)
+        error = omega_se(fit, n) if fit.se is None else fit.se
+        reach = float(stats.norm.ppf((1 + level) / 2)) * error
         cells |= {"omega_lower": total - reach, "omega_upper": total + reach}
     return cells
 
 
-def _hierarchical(covariance: np.ndarray, n: int) -> float:
-    """omega_hierarchical with three group factors; missing for short scales and inadmissible solutions."""
+def _hierarchical(scale: str, covariance: np.ndarray, n: int) -> tuple[float, list[Diagnostic]]:
+    """omega_hierarchical with three group factors; missing for short scales, and with a reason if inadmissible."""
     if len(covariance) < GROUPED:
-        return np.nan
+        return np.nan, []
     try:
         found = omega(correlation_of(covariance.copy()), factors=3, n=n)
-    except ModelError:
-        return np.nan
-    return np.nan if any(d.severity == "error" for d in found.diagnostics) else found.omega_h
+        faults = [d.code for d in found.diagnostics if d.severity == "error"]
+    except ModelError as error:
+        faults = [error.code]
+    if not faults:
+        return found.omega_h, []
+    reason = f"Three group factors within {scale} have no admissible solution ({listed(faults)}): ω_h is left empty."
+    return np.nan, [Diagnostic("NoHierarchy", reason, "note")]
 
 
 def _fit_faults(scale: str, names: list[str], fit: OneFactor) -> list[Diagnostic]:

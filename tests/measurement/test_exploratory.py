@@ -41,6 +41,23 @@ def test_unrotated_loadings_and_fit_agree_with_psych(bfi, harman, which, method)
     assert [found.fit["rmsea_lower"], found.fit["rmsea_upper"]] == pytest.approx(wanted["rmsea"][1:3], abs=1e-5)
 
 
+def test_a_covariance_matrix_is_taken_as_factanal_takes_it():
+    wanted = PSYCH["ability"]  # stats::factanal, varimax iterated to 1e-15
+    found = coco.efa(np.array(wanted["cov"]), factors=2, extraction="ml", rotation="varimax", n=wanted["n"])
+    np.testing.assert_allclose(found.uniquenesses, wanted["uniquenesses"], atol=2e-5)
+    assert matched(found.loadings, np.eye(2), wanted["loadings"], np.eye(2))[0] < 1e-4
+
+
+def test_pairwise_correlations_agree_with_pandas(bfi):
+    data = bfi.mask(np.random.default_rng(4).random(bfi.shape) < 0.1)
+    found = coco.efa(data, factors=2).correlations
+    np.testing.assert_allclose(found.matrix, data.corr(), atol=1e-12)
+    answered = data.notna().astype(int)
+    assert found.n == (answered.T @ answered).min().min()
+    whole = coco.efa(data, factors=2, missing="listwise").correlations
+    np.testing.assert_allclose(whole.matrix, data.dropna().corr(), atol=1e-12)
+
+
 def test_principal_axis_ends_where_minres_does(bfi):
     """Both are stationary points of the same sum of squares; psych's own axis stops .001 earlier."""
     left, right = (coco.efa(bfi, factors=5, extraction=e, rotation="none").loadings for e in ("pa", "minres"))

@@ -85,3 +85,31 @@ def test_the_table_is_shown_with_its_meaning():
     found = coco.omega(pd.DataFrame(thurstone()), n=213)
     assert "ω hierarchical 0.736" in repr(found)
     assert found.glance()["factors"].item() == 3
+
+
+def test_bifactor_omega_agrees_with_lavaan():
+    """ω_h by semTools from lavaan's bifactor fit, ω_t and ECV by hand from the same fit."""
+    data = table("bfi25_complete").copy()
+    turned = [*REVERSED[:5], *(f"N{i}" for i in range(1, 6))]
+    data[turned] = 7 - data[turned]
+    groups = {scale: [f"{scale}{i}" for i in range(1, 6)] for scale in "ACEN"}
+    found, wanted = coco.omega(data, method="bifactor", groups=groups), PSYCH["bifactor"]
+    for name in ("omega_h", "omega_total", "ecv"):
+        assert getattr(found, name) == pytest.approx(wanted[name], abs=1e-5)
+    assert found.factors["factor"].tolist() == ["g", *groups]
+    assert found.puc == pytest.approx(1 - 4 * 10 / 190)
+    grouped = coco.omega(data, [i for m in groups.values() for i in m], factors=4, method="bifactor")
+    assert grouped.omega_h == pytest.approx(found.omega_h, abs=1e-6)
+
+
+def test_ordinal_bifactor_omega_is_near_the_continuous_one():
+    data = keyed()[[f"{s}{i}" for s in "ACE" for i in range(1, 6)]]
+    left = coco.omega(data, method="bifactor")
+    right = coco.omega(data, method="bifactor", correlation="polychoric")
+    assert left.omega_total == pytest.approx(right.omega_total, abs=0.03)
+    assert right.settings["estimator"] == "wlsmv"
+
+
+def test_items_in_two_groups_are_refused():
+    with pytest.raises(ModelError, match="each item in one"):
+        coco.omega(keyed(), method="bifactor", groups={"a": ["A1", "A2", "A3"], "b": ["A3", "C1", "C2"]})

@@ -1,5 +1,7 @@
 """Reliability against psych 2.2.9, semTools 0.5-6 and lavaan 0.6-14 (tests/reference/exploration.R)."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pingouin
@@ -183,3 +185,27 @@ def test_case_71_failed_bootstrap_samples_are_counted():
     lower, upper, notes = resampling.percentiles(np.r_[values_, [np.nan] * 10], 0.95, "x")
     assert np.isnan([lower, upper]).all()
     assert "left empty" in notes[0].reason
+
+
+def test_missing_answers_as_psych_and_lavaan(keyed):
+    """alpha over pairs (psych), omega and its error by FIML (lavaan)."""
+    row = coco.reliability(table("neuroticism_missing")).tidy().iloc[0]
+    assert row["alpha"] == pytest.approx(PSYCH["alpha_missing"], abs=1e-9)
+    assert row["omega_total"] == pytest.approx(PSYCH["fiml"]["est"], abs=1e-6)
+    reach = (row["omega_upper"] - row["omega_lower"]) / 2 / 1.959963984540054
+    assert reach == pytest.approx(PSYCH["fiml"]["se"], rel=1e-4)
+
+
+def test_a_long_scale_without_omega_hierarchical_says_why():
+    lead = pd.read_csv(Path(__file__).parents[2] / "surveys" / "unit-climate" / "responses.csv").filter(regex="^lead")
+    found = coco.reliability(lead)
+    assert np.isnan(found.tidy()["omega_hierarchical"][0])
+    assert "NoHierarchy" in {d.code for d in found.diagnostics}
+
+
+def test_lq2002_alphas():
+    """The published pipeline values of the real survey, from R."""
+    data = pd.read_csv(Path(__file__).parents[2] / "surveys" / "unit-climate" / "responses.csv")
+    groups = {stem: list(data.filter(regex=rf"^{stem}\d").columns) for stem in ("lead", "tsig", "host")}
+    found = coco.reliability(data, groups).tidy()["alpha"]
+    np.testing.assert_allclose(found, [0.902237, 0.823141, 0.872924], atol=5e-7)

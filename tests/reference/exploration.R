@@ -33,4 +33,17 @@ for (s in names(five)) {items <- names(key)[five[s] + 0:4]; f <- single(key, ite
   g <- single(key, items, ordered = items)
   out$one_factor[[s]] <- list(observed = unname(o), implied = unname(compRelSEM(f, obs.var = FALSE)), est = e$est, se = e$se, ave = unname(AVE(f)),
     ordinal = unname(compRelSEM(g, ord.scale = TRUE)), ordinal_implied = unname(compRelSEM(g, ord.scale = TRUE, obs.var = FALSE)), latent = unname(compRelSEM(g, ord.scale = FALSE)))}
+five_model <- paste(sapply(names(five), function(s) paste0(s, "=~", paste0(s, 1:5, collapse = "+"))), collapse = "\n")
+f <- cfa(five_model, key); g <- cfa(five_model, key, ordered = names(key))
+out$composites <- list(omega = as.list(compRelSEM(f, obs.var = FALSE)), ave = as.list(AVE(f)), standardized = standardizedSolution(f)$est.std,
+  ordinal = as.list(compRelSEM(g, ord.scale = TRUE, obs.var = FALSE)), latent = as.list(compRelSEM(g, ord.scale = FALSE, obs.var = FALSE)), ordinal_ave = as.list(AVE(g)), phi = m(lavInspect(f, "cor.lv")))
+turned <- key; for (i in paste0("N", 1:5)) turned[[i]] <- 7 - turned[[i]]
+b <- cfa(paste0("g=~", paste(names(turned)[1:20], collapse = "+"), "\n", sub("\nO=~.*", "", five_model)), turned, std.lv = TRUE, orthogonal = TRUE)
+l <- lavInspect(b, "std")$lambda; s <- lavInspect(b, "implied")$cov
+out$bifactor <- list(omega_h = compRelSEM(b, obs.var = FALSE)[["g"]], omega_total = 1 - sum(lavInspect(b, "est")$theta) / sum(s), ecv = sum(l[, 1]^2) / sum(l^2))
+miss <- key; set.seed(1); for (i in paste0("N", 1:5)) miss[[i]][sample(nrow(key), 300)] <- NA; write.csv(miss[1:600, paste0("N", 1:5)], "neuroticism_missing.csv", row.names = FALSE, na = "")
+d <- paste0("f=~", paste0("l", 1:5, "*N", 1:5, collapse = "+"), "\n", paste0("N", 1:5, "~~e", 1:5, "*N", 1:5, collapse = "\n"), "\nomega:=(l1+l2+l3+l4+l5)^2/((l1+l2+l3+l4+l5)^2+e1+e2+e3+e4+e5)")
+e <- parameterEstimates(cfa(d, read.csv("neuroticism_missing.csv"), std.lv = TRUE, missing = "fiml")); e <- e[e$op == ":=", ]; out$fiml <- list(est = e$est, se = e$se)
+out$alpha_missing <- psych::alpha(read.csv("neuroticism_missing.csv"))$total$raw_alpha
+a <- factanal(factors = 2, covmat = ability.cov, rotation = "none"); a$loadings <- varimax(a$loadings, eps = 1e-15)$loadings; out$ability <- list(cov = m(ability.cov$cov), n = ability.cov$n.obs, loadings = m(a$loadings), uniquenesses = unname(a$uniquenesses))
 writeLines(toJSON(out, digits = 12, auto_unbox = TRUE, null = "null", na = "null"), "exploration.json")
