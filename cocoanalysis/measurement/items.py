@@ -83,7 +83,7 @@ def item_analysis(
     without the item use pairwise complete answers, as psych's ``alpha``. Floor and ceiling are the shares in
     the lowest and highest option of the response scale (of a plain DataFrame: of the answers).
     """
-    groups = scale_items(data, items if scales is None else scales)
+    groups = scale_items(data, items if scales is None else scales, composites=True)
     tables, diagnostics = [], []
     for name, members in groups.items():
         chosen = select(data, list(members), keyed=keyed)
@@ -99,7 +99,7 @@ def item_analysis(
     return ItemAnalysis(table, counts, tuple(diagnostics), settings, raw.survey, raw.ledger, raw.provenance)
 
 
-def scale_items(data: Any, scales: Any = None) -> dict[str, list[str]]:
+def scale_items(data: Any, scales: Any = None, *, composites: bool = False) -> dict[str, list[str]]:
     """Scales as name → item ids, from the survey, a dict, or the columns.
 
     ``scales`` may be a dict, the name of a construct or block, a list of such names (with a survey)
@@ -114,7 +114,7 @@ def scale_items(data: Any, scales: Any = None) -> dict[str, list[str]]:
         )
         return {"all items": columns}
     if scales is None:
-        wanted: Iterable[str] = survey.constructs
+        wanted: Iterable[str] = [name for name, one in survey.constructs.items() if _is_scale(one, composites)]
     else:
         wanted = [scales] if isinstance(scales, str) else scales
     found: dict[str, list[str]] = {}
@@ -134,6 +134,11 @@ def scale_items(data: Any, scales: Any = None) -> dict[str, list[str]]:
             f"None of the scales {listed(found)} has all its items in the answers.", code="UnknownVariable"
         )
     return kept
+
+
+def _is_scale(construct: Any, composites: bool) -> bool:
+    wanted = composites or not construct.composite
+    return wanted and construct.role != "attention" and len(construct.items) > 1
 
 
 def _described(scale: str, chosen: Selection) -> pd.DataFrame:
