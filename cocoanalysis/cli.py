@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -19,7 +20,20 @@ from typer.core import TyperGroup
 
 from cocoanalysis.errors import CocoError, CocoWarning
 
-MISUSE = {"NoSuchFile", "UnknownSurvey", "UnknownChoice", "UnknownForm", "ReservedName", "NameTooLong", "ExtraMissing"}
+MISUSE = {
+    "NoSuchFile",
+    "UnknownSurvey",
+    "UnknownChoice",
+    "UnknownForm",
+    "ReservedName",
+    "NameTooLong",
+    "ExtraMissing",
+    "UnknownPlatform",
+    "UnknownLanguage",
+}
+
+
+LOCATED = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): error (?P<code>\w+): (?P<sentence>.*)")
 
 
 class Commands(TyperGroup):
@@ -95,9 +109,7 @@ def check(
     Ends with exit code 1 when there is a fault. Warnings are doubts that a careful colleague
     would raise; they alone end with 0.
     """
-    from cocoanalysis.instrument.reading import check_survey
-
-    findings = check_survey(survey)
+    findings = _findings(survey)
     faults = [finding for finding in findings if finding.severity == "error"]
     if as_json:
         typer.echo(json.dumps([_as_record(finding) for finding in findings], indent=2, ensure_ascii=False))
@@ -109,6 +121,35 @@ def check(
         raise typer.Exit(2 if not Path(survey).exists() else 1)
     if faults or (strict and findings):
         raise typer.Exit(1)
+
+
+def _findings(survey: str) -> list[Any]:
+    """Faults and doubts of the survey and of the plan beside it."""
+    from cocoanalysis.instrument.reading import check_survey, survey_file
+
+    findings = check_survey(survey)
+    plan = survey_file(survey).parent / "plan.yaml"
+    if plan.is_file() and not any(finding.severity == "error" for finding in findings):
+        findings += _plan_findings(plan)
+    return findings
+
+
+def _plan_findings(plan: Path) -> list[Any]:
+    """The plan's faults as findings; `read_plan` gives them as lines 'file:line:column: error Code: sentence'."""
+    from cocoanalysis.instrument.findings import Finding, Place
+    from cocoanalysis.propositions.plan import read_plan
+
+    try:
+        read_plan(plan)
+    except CocoError as error:
+        lines = [LOCATED.match(line) for line in str(error).splitlines()]
+        found = [
+            Finding(Place(m["file"], int(m["line"]), int(m["column"])), "error", m["code"], m["sentence"])
+            for m in lines
+            if m is not None
+        ]
+        return found or [Finding(Place(str(plan), 1, 1), "error", error.code, str(error))]
+    return []
 
 
 def _as_record(finding: Any) -> dict[str, Any]:
@@ -127,6 +168,52 @@ def _counted(faults: int, doubts: int) -> str:
     if not faults and not doubts:
         return "No fault and no doubt."
     return f"{faults} fault{'s' * (faults != 1)}, {doubts} warning{'s' * (doubts != 1)}."
+
+
+# --- the survey in the field ------------------------------------------------------------------------
+
+
+def _survey(path: str) -> Any:
+    from cocoanalysis.instrument.reading import read_survey
+
+    return read_survey(path)
+
+
+@app.command()
+def preview(
+    survey: SurveyArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("preview.html"),
+    language: Annotated[str | None, typer.Option(help="The language that is shown first, as en or da.")] = None,
+    form: Annotated[str, typer.Option(help="Which form of the questionnaire, as full, short or core.")] = "full",
+) -> None:
+    """Write the questionnaire as one page that opens in any browser; nothing is sent anywhere."""
+    from cocoanalysis.fieldwork.preview import write
+
+    for path in write(_survey(survey), output, form=form, language=language):
+        typer.echo(path)
+
+
+@app.command()
+def read(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="The file that the survey platform gave you.")],
+    survey: Annotated[str, typer.Option("--survey", help="The survey it answers: folder, file or bundled name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The clean CSV to write.")] = Path("clean.csv"),
+    platform: Annotated[str, typer.Option(help="Where the file is from; auto looks at its header.")] = "auto",
+) -> None:
+    """Turn a platform's export into clean answers: one column an item, every missing answer with its reason.
+
+    What was changed or left out is printed; columns that identify people are dropped.
+    """
+    from cocoanalysis.fieldwork.reading import read_responses
+    from cocoanalysis.worlds.world import write_responses
+
+    responses = read_responses(export, _survey(survey), platform=platform)
+    for line in responses.ledger.itertuples():
+        say(f"{line.step}: {line.rule} ({line.rows} rows, {line.cells} cells)")
+    typer.echo(write_responses(responses, output))
+
+
+# --- before there are answers -----------------------------------------------------------------------
 
 
 WorldOption = Annotated[
@@ -198,3 +285,45 @@ def _sizes(words: list[str] | None) -> list[tuple[int, float]] | None:
         return [(int(clusters), float(raters)) for clusters, raters in pairs]
     except ValueError:
         raise CocoError("A size is collaborations x raters, as 60x15.", code="UnknownChoice") from None
+
+
+# --- the report -------------------------------------------------------------------------------------
+
+
+@app.command()
+def report(
+    survey: Annotated[
+        str | None,
+        typer.Argument(metavar="[SURVEY]", help="A survey's folder, file or bundled name; without it, both bundled."),
+    ] = None,
+    responses: Annotated[
+        Path | None, typer.Option(help="A file of answers; without it, the sample that the survey names.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of the report.")] = Path("output/site"),
+    seed: Annotated[int, typer.Option(help="For everything that draws random numbers.")] = 1,
+) -> None:
+    """Analyse a survey from the answers to the verdicts and write the report as a web site on your disk.
+
+    Prints the path of index.html; open it in a browser. Nothing is sent anywhere.
+    """
+    if survey is None and responses is not None:
+        raise typer.BadParameter("Answers belong to a survey; name it too.", param_hint="--responses")
+    typer.echo(_site(output, survey, responses, seed))
+
+
+def _site(output: Path, survey: str | None, responses: Path | None, seed: int) -> Path:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from cocoanalysis.report.site import BUNDLED, write_site
+
+    surveys = BUNDLED if survey is None else (survey,)
+    return write_site(output, surveys, responses=responses, seed=seed, progress=progress)
+
+
+def progress(steps: Any, what: str) -> Any:
+    """A bar on stderr for a person at a terminal; silent in CI and in pipes."""
+    from tqdm import tqdm
+
+    silent = bool(os.environ.get("CI")) or not sys.stderr.isatty()
+    return tqdm(steps, desc=what, file=sys.stderr, disable=silent, leave=False)

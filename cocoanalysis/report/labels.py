@@ -25,6 +25,29 @@ def label(result: Any, name: object, language: str = "en") -> str:
         return plain(name)
 
 
+def phrase(result: Any, text: object, language: str = "en") -> str:
+    """A term such as 'within(soft)' or 'practice × roles' with the survey's words for the names in it."""
+    known = getattr(result, "survey", None)
+    if known is None:
+        return plain(text)
+
+    def word(found: re.Match[str]) -> str:
+        name = found.group()
+        groups = (known.constructs, getattr(known, "scores", {}), getattr(known, "background", {}))
+        return label(result, name, language) if any(name in group for group in groups) else name
+
+    return re.sub(r"[A-Za-z_][A-Za-z0-9_]*", word, plain(text))
+
+
+def item_label(result: Any, name: object, language: str = "en") -> str:
+    """'mob1 (R) involve only those who ask': the id, R when reverse-keyed, and the item's own words."""
+    item = getattr(getattr(result, "survey", None), "items", {}).get(str(name))
+    if item is None:
+        return label(result, name, language)
+    words = plain(item.wording(language)) if hasattr(item, "wording") else label(result, name, language)
+    return f"{plain(name)}{' (R)' if item.key < 0 else ''} {words}"
+
+
 def plain(text: object) -> str:
     """The text on one line, without control characters and without overrides of its direction."""
     kept = "".join(

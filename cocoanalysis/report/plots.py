@@ -20,9 +20,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from cocoanalysis.errors import ModelError, ResponseError, listed
-from cocoanalysis.report.labels import figure_text, label
+from cocoanalysis.report.labels import figure_text, item_label, label, phrase
 from cocoanalysis.report.origin import origin_of, remember
-from cocoanalysis.report.tables import missing_by_reason, sorted_loadings, written
+from cocoanalysis.report.tables import labelled, missing_by_reason, sorted_loadings, written
 
 # Okabe and Ito (2008): told apart by readers with any common colour blindness.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE, GREY = (
@@ -59,7 +59,7 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
     """
     shares, scale = _answer_shares(responses, names)
     codes = [int(code) for code in shares.columns]
-    ax = _axes(ax, height=1.5 + 0.42 * len(shares), width=8.5)
+    ax = _axes(ax, height=1.6 + 0.36 * len(shares), width=9.5)
     colours = mpl.colormaps[DIVERGING](np.linspace(0.08, 0.92, len(codes)))
     if len(codes) % 2:
         colours[len(codes) // 2] = mpl.colors.to_rgba("#D9D9D9")
@@ -93,10 +93,10 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
                 )
         left = left + width
     ax.axvline(0, color="#333333", linewidth=0.7)
-    ax.set_yticks(places, [_item_label(responses, name) for name in shares.index])
+    ax.set_yticks(places, [figure_text(item_label(responses, name), 56) for name in shares.index], fontsize=8)
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(100 * value):.0f} %")
-    ax.set_xlabel("Share of answers; the middle category lies across the line, numbers are per cent")
-    _legend_below(ax, columns=min(len(codes), 4))
+    ax.set_xlabel("Share of answers (numbers are per cent)")
+    _legend_below(ax, columns=len(codes) if len(codes) < 6 else 4)
     return _signed(ax, responses, "Answers")
 
 
@@ -135,7 +135,7 @@ def flow(responses: Any, ax: Axes | None = None) -> Axes:
     steps = ledger[(ledger["rows"] > 0) & (ledger["n_before"] != ledger["n_after"])]
     counts = [int(ledger["n_before"].iloc[0]) if not len(steps) else int(steps["n_before"].iloc[0])]
     counts += [int(n) for n in steps["n_after"]]
-    ax = _axes(ax, height=1.2 + 1.15 * len(counts), width=7)
+    ax = _axes(ax, height=0.7 + 0.95 * len(counts), width=7)
     ax.set_axis_off()
     ax.set_xlim(0, 10)
     ax.set_ylim(-len(counts) + 0.45, 0.45)
@@ -179,6 +179,7 @@ def correlations(result: Any, ax: Axes | None = None) -> Axes:
 
 def scree(result: Any, ax: Axes | None = None) -> Axes:
     """Eigenvalues of the sample against those of random data of the same size."""
+    result = getattr(result, "parallel", result)
     frame = result.tidy()
     rank = frame["rank"] if "rank" in frame else pd.Series(range(1, len(frame) + 1))
     lines = [name for name in frame.columns if name != "rank" and pd.api.types.is_float_dtype(frame[name].dtype)]
@@ -215,7 +216,7 @@ def loadings(result: Any, ax: Axes | None = None) -> Axes:
     rows, columns = matrix.shape
     ax = _axes(ax, height=1.4 + 0.32 * rows, width=5.5 + 0.75 * columns)
     ax.imshow(matrix.to_numpy(dtype=float), cmap=DIVERGING + "_r", vmin=-1, vmax=1, aspect="auto")
-    ax.set_yticks(range(rows), [_item_label(result, name, width=44) for name in matrix.index], fontsize=8)
+    ax.set_yticks(range(rows), [figure_text(item_label(result, name), 48) for name in matrix.index], fontsize=8)
     ax.set_xticks(range(columns), [figure_text(name) for name in matrix.columns])
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
@@ -254,15 +255,19 @@ def invariance(result: Any, ax: Axes | None = None) -> Axes:
 # --- propositions ------------------------------------------------------------------------------
 
 
-def forest(verdicts: Any, ax: Axes | None = None) -> Axes:
-    """Every hypothesis: estimate, 95 % and simultaneous intervals, the band of negligible sizes, the verdict."""
-    frame = verdicts.tidy().reset_index(drop=True)
-    ax = _axes(ax, height=1.8 + 0.38 * len(frame), width=8.5)
+def forest(verdicts: Any, ax: Axes | None = None, *, label: str | None = None) -> Axes:
+    """Every hypothesis: estimate, 95 % and simultaneous intervals, the band of negligible sizes, the verdict.
+
+    ``label`` keeps the rows whose label begins so ('confirmatory', 'exploratory', 'gate').
+    """
+    frame = labelled(verdicts.tidy(), label).reset_index(drop=True)
+    ax = _axes(ax, height=1.8 + 0.38 * len(frame), width=9.5)
     places = np.arange(len(frame))[::-1]
     ax.axvline(0, color="#333333", linewidth=0.8)
-    for place, row in zip(places, frame.to_dict("records")):
+    rows: list[Any] = frame.to_dict("records")
+    for place, row in zip(places, rows):
         _one_estimate(ax, place, row)
-    ax.set_yticks(places, [_hypothesis(verdicts, row) for row in frame.to_dict("records")], fontsize=8.5)
+    ax.set_yticks(places, [_hypothesis(verdicts, row) for row in rows], fontsize=8.5)
     ax.set_ylim(-0.7, len(frame) - 0.3)
     ax.set_xlabel("Standardised estimate")
     handles: list[Any] = [
@@ -276,7 +281,7 @@ def forest(verdicts: Any, ax: Axes | None = None) -> Axes:
     if frame["sesoi"].notna().any():
         handles.append(Patch(facecolor="#DDDDDD", label="smaller than the SESOI"))
     _legend_below(ax, handles=handles)
-    return _signed(ax, verdicts, "Verdicts")
+    return _signed(ax, verdicts, "Verdicts" if label is None else f"Verdicts: {label}")
 
 
 def _one_estimate(ax: Axes, place: float, row: Mapping[str, Any]) -> None:
@@ -296,8 +301,8 @@ def _one_estimate(ax: Axes, place: float, row: Mapping[str, Any]) -> None:
 
 def _hypothesis(verdicts: Any, row: Mapping[str, Any]) -> str:
     words = [str(row[key]) for key in ("predictor", "outcome") if isinstance(row.get(key), str) and row.get(key)]
-    shown = " → ".join(label(verdicts, word) for word in words)
-    return figure_text(f"{row['hypothesis']}  {shown}", 46)
+    shown = " → ".join(phrase(verdicts, word) for word in words)
+    return figure_text(f"{row['hypothesis']}  {shown}", 58)
 
 
 def slopes(result: Any, ax: Axes | None = None) -> Axes:
@@ -448,6 +453,7 @@ def _legend_below(ax: Axes, columns: int = 4, handles: list[Any] | None = None) 
     """The legend under the figure when it is ours alone, else where matplotlib finds room."""
     found = handles if handles is not None else ax.get_legend_handles_labels()[0]
     figure: Any = ax.figure
+    found = [found[i] for i in np.argsort([k % columns for k in range(len(found))], kind="stable")]  # rows first
     if len(figure.axes) == 1 and figure.get_layout_engine() is not None:
         figure.legend(handles=found, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     else:
@@ -487,14 +493,6 @@ def _half_of_middle(shares: pd.DataFrame, scale: Any) -> Any:
 def _point_label(scale: Any, code: int) -> str:
     text = next(point.label for point in scale.points if point.code == code)
     return str(text.get("en") or next(iter(text.values())))
-
-
-def _item_label(result: Any, name: object, width: int = 40) -> str:
-    """'mob1 (R) involve only …', wrapped; R marks a reverse-keyed item."""
-    text = label(result, name)
-    item = getattr(getattr(result, "survey", None), "items", {}).get(str(name))
-    mark = " (R)" if item is not None and item.key < 0 else ""
-    return figure_text(f"{name}{mark}" if text == str(name) else f"{name}{mark} {text}", width)
 
 
 def _correlation_matrix(result: Any) -> pd.DataFrame:

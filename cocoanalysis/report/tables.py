@@ -15,7 +15,7 @@ import pandas as pd
 from great_tables import GT, loc, style
 
 from cocoanalysis.errors import ModelError, listed
-from cocoanalysis.report.labels import label, plain
+from cocoanalysis.report.labels import item_label, label, phrase, plain
 from cocoanalysis.report.origin import Origin, origin_of, remember
 
 MISSING = ""
@@ -85,6 +85,7 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "floor": ("Lowest", "percent"),
     "ceiling": ("Highest", "percent"),
     "item_rest": ("Item–rest r", "bounded"),
+    "key_suspect": ("Key", "text"),
     "alpha_if_dropped": ("α if dropped", "bounded"),
     "alpha": ("α", "bounded"),
     "alpha_lower": ("α lower", "bounded"),
@@ -130,6 +131,8 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "sesoi": ("SESOI", "number"),
     "icc1": ("ICC(1)", "bounded3"),
     "icc2": ("ICC(2)", "bounded3"),
+    "groups": ("Groups", "count"),
+    "f": ("F", "number"),
     "k": ("Mean cluster size", "number"),
     "rwg": ("r_wg", "bounded"),
     "lhs": ("Left", "text"),
@@ -207,8 +210,7 @@ def items(survey: Any, name: str | Sequence[str] | None = None, *, language: str
 def descriptives(result: Any) -> GT:
     """Items one by one: answers, mean, spread, lowest and highest category, item–rest correlation."""
     frame = _item_frame(result)
-    columns = _present(
-        frame,
+    columns = [
         "item",
         "n",
         "missing",
@@ -220,13 +222,14 @@ def descriptives(result: Any) -> GT:
         "ceiling",
         "item_rest",
         "alpha_if_dropped",
-    )
-    rest = [name for name in frame.columns if name not in columns and name not in {"scale", "construct"}]
-    shown = frame[columns + rest].copy()
+    ]
+    shown = frame[_present(frame, *columns)].copy()
+    if "key_suspect" in frame and frame["key_suspect"].any():
+        shown["key_suspect"] = frame["key_suspect"].map({True: "check the key", False: MISSING})
     group = next((name for name in ("scale", "construct") if name in frame.columns), None)
     if group:
         shown.insert(0, "scale", [label(result, name) for name in frame[group]])
-    shown["item"] = [_item(result, name) for name in shown["item"]]
+    shown["item"] = [item_label(result, name) for name in shown["item"]]
     return _table(result, shown, "Items", id="coco-descriptives", rowname="item", groupname="scale" if group else None)
 
 
@@ -252,7 +255,7 @@ def loadings(result: Any, *, suppress: float = 0.0, sort: bool = True) -> GT:
     shown.columns = pd.Index(factors)
     for name, source in (("communality", "communalities"), ("uniqueness", "uniquenesses")):
         shown[name] = pd.Series(getattr(result, source)).reindex(matrix.index).to_numpy()
-    shown.insert(0, "item", [_item(result, name) for name in matrix.index])
+    shown.insert(0, "item", [item_label(result, name) for name in matrix.index])
     notes = [f"Loadings below {_bounded(suppress)} in absolute size are not shown."] if suppress else []
     table = _table(
         result,
@@ -284,9 +287,8 @@ def correlations(result: Any) -> GT:
     lower = matrix.where(np.tril(np.ones(matrix.shape, dtype=bool), k=-1)).iloc[:, :-1]
     shown = lower.set_axis([str(i + 1) for i in range(len(lower.columns))], axis=1)
     shown.insert(0, "variable", [f"{i + 1} {name}" for i, name in enumerate(names)])
-    table = _table(
-        result, shown.reset_index(drop=True), "Correlations", id="coco-correlations", rowname="variable", raw=matrix
-    )
+    title = "Factor correlations" if hasattr(result, "factor_correlations") else "Correlations"
+    table = _table(result, shown.reset_index(drop=True), title, id="coco-correlations", rowname="variable", raw=matrix)
     return table.fmt(lambda value: written(value, "bounded"), columns=list(shown.columns[1:]))
 
 
@@ -348,7 +350,9 @@ def invariance(result: Any) -> GT:
     return table.cols_label({"p_value": "p (Δχ²)"}) if "p_value" in columns else table
 
 
-def regressions(*fits: Any, names: Sequence[str] = (), terms: Sequence[str] | None = None) -> GT:
+def regressions(
+    *fits: Any, names: Sequence[str] = (), terms: Sequence[str] | None = None, title: str | None = None
+) -> GT:
     """Regression models side by side: estimate with its interval, one column a model.
 
     A single model is shown in full: estimate, error, statistic, df, p, interval, standardised.
@@ -358,10 +362,12 @@ def regressions(*fits: Any, names: Sequence[str] = (), terms: Sequence[str] | No
         (model,) = models.values()
         frame = model.tidy()
         shown = frame[_present(frame, "term", "est", "se", "statistic", "df", "p_value")].copy()
-        shown["term"] = [_term(model, term) for term in shown["term"]]
+        shown["term"] = [phrase(model, term) for term in shown["term"]]
         shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number3")
         shown = shown.join(frame[_present(frame, "est_std")])
-        return _table(model, _without_empty(shown), model.title, id="coco-regression", rowname="term", raw=frame)
+        return _table(
+            model, _without_empty(shown), title or model.title, id="coco-regression", rowname="term", raw=frame
+        )
     columns = {name: _model_column(model) for name, model in models.items()}
     order = list(dict.fromkeys(term for column in columns.values() for term in column))
     order = [term for term in order if terms is None or term in terms]
@@ -369,12 +375,12 @@ def regressions(*fits: Any, names: Sequence[str] = (), terms: Sequence[str] | No
     shown = pd.DataFrame(
         {plain(name): [column.get(term, MISSING) for term in order] for name, column in columns.items()}
     )
-    shown.insert(0, "term", [_term(first, term) for term in order])
+    shown.insert(0, "term", [phrase(first, term) for term in order])
     counts = {plain(name): written(_glanced(model, "n", "n_obs", "nobs"), "count") for name, model in models.items()}
     shown = pd.concat([shown, pd.DataFrame([{"term": "n", **counts}])], ignore_index=True)
     raw = pd.concat([model.tidy().assign(model=name) for name, model in models.items()], ignore_index=True)
     return _table(
-        list(models.values()), shown, "Regressions", id="coco-regressions", rowname="term", raw=raw,
+        list(models.values()), shown, title or "Regressions", id="coco-regressions", rowname="term", raw=raw,
         notes=["Estimate with its 95 % interval in brackets."],
     )  # fmt: skip
 
@@ -388,20 +394,32 @@ def _model_column(model: Any) -> dict[str, str]:
     }
 
 
-def verdicts(result: Any) -> GT:
-    """Every hypothesis: what was expected, what came, and the verdict with its reason."""
-    frame = result.tidy()
+def verdicts(result: Any, *, label: str | None = None) -> GT:
+    """Every hypothesis: what was expected, what came, and the verdict with its reason.
+
+    ``label`` keeps the rows whose label begins so ('confirmatory', 'exploratory', 'gate').
+    """
+    frame = labelled(result.tidy(), label)
     shown = frame[_present(frame, "hypothesis", "outcome", "predictor", "expected", "estimate")].copy()
     for name in _present(shown, "outcome", "predictor"):
-        shown[name] = [_term(result, value) for value in shown[name]]
+        shown[name] = [phrase(result, value) for value in shown[name]]
     shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number")
     shown = shown.join(frame[_present(frame, "p_adjusted", "sesoi", "verdict", "reason", "label")])
-    table = _table(result, shown, "Verdicts", id="coco-verdicts", rowname="hypothesis", raw=frame)
+    shown = shown if frame["label"].nunique() > 1 else shown.drop(columns="label")
+    title = "Verdicts" if label is None else f"Verdicts: {label}"
+    table = _table(
+        result, shown, title, id=f"coco-verdicts{'-' + label if label else ''}", rowname="hypothesis", raw=frame
+    )
     table = table.fmt(lambda value: written(value, "number"), columns="estimate")
     for verdict, colour in VERDICT_TINTS.items():
         rows = [i for i, value in enumerate(frame["verdict"]) if value == verdict]
         table = table.tab_style(style.fill(color=colour), loc.body(columns="verdict", rows=rows)) if rows else table
     return table
+
+
+def labelled(frame: pd.DataFrame, label: str | None) -> pd.DataFrame:
+    """The rows of a table of verdicts whose label begins so; all of them for None."""
+    return frame if label is None else frame[frame["label"].str.startswith(label)].reset_index(drop=True)
 
 
 VERDICT_TINTS = {
@@ -420,11 +438,11 @@ def flow(responses: Any) -> GT:
 
 def missing(result: Any) -> GT:
     """Missing answers by item and reason."""
-    frame = result.tidy() if hasattr(result, "tidy") else missing_by_reason(result)
+    frame = missing_by_reason(result) if hasattr(result, "ledger") and hasattr(result, "items") else result.tidy()
     shown = frame.copy()
     shares = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype)]
     if "item" in shown:
-        shown["item"] = [_item(result, name) for name in shown["item"]]
+        shown["item"] = [item_label(result, name) for name in shown["item"]]
     table = _table(
         result, shown, "Missing answers", id="coco-missing", rowname="item" if "item" in shown else None, raw=frame
     )
@@ -445,10 +463,26 @@ def icc(result: Any) -> GT:
     """How much people in one cluster agree: ICC(1), ICC(2), and r_wg where it was computed."""
     frame = result.tidy()
     first = next((name for name in ("variable", "scale", "construct", "item") if name in frame.columns), None)
-    shown = frame.copy()
+    columns = [
+        "n",
+        "n_groups",
+        "groups",
+        "k",
+        "icc1",
+        "icc1 95 % CI",
+        "icc2",
+        "f",
+        "p_value",
+        "rwg",
+        "rwg_mean",
+        "rwg_median",
+    ]
+    shown = frame.assign(**{"icc1 95 % CI": intervals(frame, "icc1_lower", "icc1_upper", "bounded3")})
+    shown = shown[[*([first] if first else []), *_present(shown, *columns)]] if "icc1" in frame else frame.copy()
     if first:
         shown[first] = [label(result, name) for name in shown[first]]
-    return _table(result, shown, "Agreement within clusters", id="coco-icc", rowname=first, raw=frame)
+    table = _table(result, shown, "Agreement within clusters", id="coco-icc", rowname=first, raw=frame)
+    return table.cols_label({"icc1 95 % CI": "95 % CI"}) if "icc1 95 % CI" in shown else table
 
 
 # --- parts -----------------------------------------------------------------------------------
@@ -551,16 +585,6 @@ def _glanced(model: Any, *names: str) -> Any:
 
 def _item_frame(result: Any) -> pd.DataFrame:
     return result.item_table() if hasattr(result, "item_table") else result.tidy()
-
-
-def _item(result: Any, name: object) -> str:
-    """'mob1 Picks partners for …': the id and what was asked, where a survey says it."""
-    text = label(result, name)
-    return plain(name) if text == plain(name) else f"{plain(name)} {text}"
-
-
-def _term(result: Any, term: object) -> str:
-    return label(result, term)
 
 
 def _matrix(result: Any) -> pd.DataFrame:

@@ -10,21 +10,26 @@ from typing import Any
 import pandas as pd
 
 from cocoanalysis.errors import ModelError, listed, suggestion
-from cocoanalysis.report.labels import label
+from cocoanalysis.report.labels import label, phrase
 from cocoanalysis.report.tables import interval, written
 
 SOURCES = {"synthetic": "In the synthetic data, ", "public real": "", "yours": ""}
 
 
-def verdict(verdicts: Any, hypothesis: str) -> str:
-    """One hypothesis: what was expected, what was estimated, and the verdict with its reason."""
-    row = _row(verdicts.tidy(), "hypothesis", hypothesis)
-    names = " → ".join(label(verdicts, row[key]) for key in ("predictor", "outcome") if _there(row.get(key)))
+def verdict(verdicts: Any, hypothesis: str | None = None) -> str:
+    """One hypothesis: what was expected, what was estimated, and the verdict with its reason.
+
+    Takes ``coco.judge``'s verdicts with a hypothesis, or one row of them (``verdicts["H5", "durability"]``).
+    """
+    frame = verdicts.tidy()
+    row = frame.iloc[0] if hypothesis is None and len(frame) == 1 else _row(frame, "hypothesis", str(hypothesis))
+    hypothesis = str(row["hypothesis"])
+    names = " → ".join(phrase(verdicts, row[key]) for key in ("predictor", "outcome") if _there(row.get(key)))
     found = _estimate("β", row)
     adjusted = f", adjusted {_p(row['p_adjusted'])}" if _there(row.get("p_adjusted")) else ""
     size = f" (SESOI {written(row['sesoi'], 'bounded')})" if _there(row.get("sesoi")) else ""
     stated = f"{found}{adjusted}{size}: " if found else ""
-    reason = f" ({row['reason']})" if _there(row.get("reason")) else ""
+    reason = f" ({str(row['reason']).rstrip('.')})" if _there(row.get("reason")) else ""
     return _sentence(verdicts, f"{hypothesis}, {names}, expected {row['expected']}: {stated}{row['verdict']}{reason}")
 
 
@@ -33,7 +38,7 @@ def regression(result: Any, term: str) -> str:
     row = _row(result.tidy(), "term", term)
     df = f"({written(row['df'], 'df')})" if _there(row.get("df")) else ""
     test = f", t{df} = {written(row['statistic'], 'number')}" if _there(row.get("statistic")) else ""
-    return _sentence(result, f"{label(result, term)}: {_estimate('b', row)}{test}, {_p(row['p_value'])}")
+    return _sentence(result, f"{phrase(result, term)}: {_estimate('b', row)}{test}, {_p(row['p_value'])}")
 
 
 def fit(result: Any) -> str:

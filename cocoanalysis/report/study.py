@@ -1,0 +1,105 @@
+"""The main job on one survey: every result of the report, each computed once and when asked for.
+
+The order of the properties is the order of the analysis. Nothing is shown here; `exhibits` turns
+results into tables, figures and sentences, and `site` puts those on pages.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cocoanalysis as coco
+from cocoanalysis.errors import ResponseError
+
+
+class Study:
+    """One survey, its answers, and what the package finds in them.
+
+    Parameters
+    ----------
+    survey : folder, file or name of a bundled survey
+    responses : file of answers; None for the first sample that the survey names
+    seed : for everything that draws random numbers
+    """
+
+    def __init__(self, survey: str | Path, responses: str | Path | None = None, *, seed: int = 1):
+        self.survey: Any = coco.read_survey(survey)
+        self.path = Path(responses) if responses is not None else self._sample()
+        self.seed = seed
+
+    def _sample(self) -> Path:
+        if not self.survey.samples:
+            raise ResponseError(
+                f"The survey '{self.survey.id}' names no sample; give a file of answers with --responses.",
+                code="NoSample",
+            )
+        return Path(self.survey.folder) / self.survey.samples[0].file
+
+    @property
+    def name(self) -> str:
+        """The survey's folder, which names its page."""
+        return Path(self.survey.folder).name
+
+    # who answered, and how carefully?
+
+    @cached_property
+    def responses(self) -> Any:
+        return coco.read_responses(self.path, self.survey)
+
+    @cached_property
+    def halves(self) -> tuple[Any, Any]:
+        """Explore on the first, confirm on the second; whole clusters, because random halves of people leak."""
+        return self.responses.split(seed=self.seed)
+
+    # are the scales any good?
+
+    @property
+    def block(self) -> str | None:
+        """What is factor-analysed: the survey's first block, or everything when it has few constructs."""
+        blocks = self.survey.blocks
+        return next(iter(blocks)) if blocks and len(self.survey.construct_ids()) > 6 else None
+
+    @cached_property
+    def reflective(self) -> list[str]:
+        """The constructs of the block that are no composites."""
+        return [name for name in self.survey.construct_ids(self.block) if not self.survey.constructs[name].composite]
+
+    @cached_property
+    def factor_items(self) -> list[str]:
+        return self.survey.item_ids(self.reflective)
+
+    @cached_property
+    def items(self) -> Any:
+        return coco.item_analysis(self.responses)
+
+    @cached_property
+    def retention(self) -> Any:
+        return coco.retention(self.halves[0], self.factor_items, seed=self.seed)
+
+    @cached_property
+    def explored(self) -> Any:
+        factors = max(int(self.retention.parallel.n_factors), 1)
+        return coco.efa(self.halves[0], self.factor_items, factors=factors, rotation="oblimin", seed=self.seed)
+
+    @cached_property
+    def reliability(self) -> Any:
+        return coco.reliability(self.responses)
+
+    @cached_property
+    def agreement(self) -> Any:
+        names = [name for name in self.survey.construct_ids() if not self.survey.constructs[name].composite]
+        return coco.icc(self.responses, names, self.survey.cluster)
+
+    # does the article hold?
+
+    @cached_property
+    def plan(self) -> Any:
+        """The plan beside the survey, or None."""
+        path = Path(self.survey.folder) / "plan.yaml"
+        return coco.read_plan(path) if path.is_file() else None
+
+    @cached_property
+    def verdicts(self) -> Any:
+        return coco.judge(self.plan, self.responses, seed=self.seed)

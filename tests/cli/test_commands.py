@@ -1,0 +1,98 @@
+"""Every command does its job, ends with the promised exit code, and never shows a traceback."""
+
+import filecmp
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import cocoanalysis as coco
+from cocoanalysis.cli import app
+from tests.shared import ROOT
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    shown = run(command, "--help")
+    assert shown.exit_code == 0
+    assert "Usage" in shown.stdout
+
+
+def test_simulate_writes_answers_that_are_labelled_synthetic(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        assert run("simulate", "cocreation", "-n", 60, "--seed", 3, "-o", tmp_path / name).exit_code == 0
+    assert filecmp.cmp(tmp_path / "a.csv", tmp_path / "b.csv", shallow=False)
+    responses = coco.read_responses(tmp_path / "a.csv", coco.read_survey("cocreation"))
+    assert len(responses) == 60
+    assert responses.provenance == "synthetic"
+
+
+def test_simulate_names_the_worlds_there_are(tmp_path):
+    assert run("simulate", "cocreation", "--world", "null", "-n", 40, "-o", tmp_path / "n.csv").exit_code == 0
+    wrong = run("simulate", "cocreation", "--world", "nul", "-o", tmp_path / "x.csv")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'null'?" in wrong.stderr
+
+
+def test_read_writes_clean_answers_and_says_what_it_did(tmp_path):
+    source = ROOT / "surveys" / "cocreation" / "synthetic.csv"
+    done = run("read", source, "--survey", "cocreation", "-o", tmp_path / "clean.csv")
+    assert done.exit_code == 0
+    assert "read" in done.stderr
+    assert len(pd.read_csv(tmp_path / "clean.csv")) == 900
+
+
+def test_preview_writes_one_page(tmp_path):
+    done = run("preview", "cocreation", "-o", tmp_path / "page.html", "--language", "da")
+    assert done.exit_code == 0
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+    assert run("preview", "cocreation", "-o", tmp_path / "x.html", "--language", "xx").exit_code in {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["report", "--responses", "answers.csv"], 2),
+        (["report", "no-such-survey"], 2),
+        (["read", "no-such-file.csv", "--survey", "cocreation"], 2),
+        (["simulate", "unit-climate"], 2),
+        (["no-such-command"], 2),
+    ],
+)
+def test_misuse_ends_with_2_and_a_sentence(arguments, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_a_fault_in_the_plan_is_found(tmp_path):
+    (tmp_path / "surveys").mkdir()
+    for part in ("instruments", "unit-climate"):
+        (tmp_path / "surveys" / part).mkdir()
+        for file in (ROOT / "surveys" / part).iterdir():
+            (tmp_path / "surveys" / part / file.name).write_bytes(file.read_bytes())
+    folder = tmp_path / "surveys" / "unit-climate"
+    assert run("check", folder).exit_code == 0
+    plan = (folder / "plan.yaml").read_text("utf-8")
+    (folder / "plan.yaml").write_text(plan.replace("predictor: leadership", "predictor: leadershp", 1), "utf-8")
+    wrong = run("check", folder)
+    assert wrong.exit_code == 1
+    assert "plan.yaml:" in wrong.stdout
+    assert "leadership" in wrong.stdout
+
+
+def test_report_on_the_real_survey(tmp_path, capsys):
+    done = run("report", "unit-climate", "-o", tmp_path / "a folder")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip().endswith("index.html")
+    assert (tmp_path / "a folder" / "unit-climate.html").is_file()
+    assert done.stderr == ""
