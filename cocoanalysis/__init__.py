@@ -17,7 +17,9 @@ PUBLIC = {
     "check_survey": "instrument.reading",
     "new_survey": "instrument.adapting",
     "read_instrument": "instrument.reading",
+    "read_translation_sheet": "instrument.translating",
     "read_survey": "instrument.reading",
+    "write_translation_sheet": "instrument.translating",
     # responses and fieldwork: who answered, and how carefully?
     "read_responses": "fieldwork.reading",
     "Responses": "responses.responses",

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from cocoanalysis.errors import listed
-from cocoanalysis.instrument.model import Construct, Item, Score, ScoreRule, Survey
+from cocoanalysis.instrument.model import Construct, Item, ResponseScale, Score, ScoreRule, Survey
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.result import Result
 
@@ -130,9 +130,14 @@ def _scales(old: Item, new: Item) -> Found:
     changed = [language for language in sorted(both) if mine.labels(language) != theirs.labels(language)]
     if changed:
         return [("scale", "only within", f"The answers have other words in {listed(changed)}; the codes are the same.")]
-    if mine.missing != theirs.missing:
+    if _missing(mine, both) != _missing(theirs, both):
         return [("scale", "yes", "Only the answers that stand for 'no answer' changed.")]
     return []
+
+
+def _missing(scale: ResponseScale, languages: Iterable[str]) -> list[tuple[str, ...]]:
+    labels = {language: scale.missing_labels(language) for language in languages}
+    return [(one.code, one.reason, *(words[one.code] for words in labels.values())) for one in scale.missing]
 
 
 def _keys(old: Item, new: Item) -> Found:
