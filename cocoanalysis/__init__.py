@@ -23,6 +23,11 @@ PUBLIC = {
     # responses and fieldwork: who answered, and how carefully?
     "read_responses": "fieldwork.reading",
     "Responses": "responses.responses",
+    "sample_flow": "responses.ledger",
+    "response_rates": "responses.ledger",
+    "missingness": "responses.missing",
+    "little_mcar": "responses.missing",
+    "impute": "responses.imputation",
     # measurement: are the scales any good?
     "item_analysis": "measurement.items",
     "kmo": "measurement.retention",
