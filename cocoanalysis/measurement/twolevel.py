@@ -1,0 +1,440 @@
+"""Two-level models by maximum likelihood: people in clusters of any size.
+
+Each variable of the within block is a part that varies within clusters plus, when it also
+stands in the between block, a part that the members of a cluster share. Because the members'
+deviations from their mean are independent of the mean, the likelihood is that of several normal
+groups (McDonald & Goldstein 1989): the pooled deviations with covariance Σ_W on N − J degrees
+of freedom, and for each cluster size s the cluster means, together with the variables that only
+clusters have, with covariance
+
+    V_s = Σ_B + Σ_W / s        (Σ_W counts only for the variables measured within).
+
+So gradient, expected information and Hessian are those of normal groups whose moments are
+linear in (Σ_W, Σ_B, μ). Clusters of equal size share one term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import ModelError, listed
+from cocoanalysis.measurement.implied import Block, Implied, Structure, curvature, lower, moment_jacobian, pull_back
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """What the likelihood needs of one group: pooled deviations, and cluster means by cluster size."""
+
+    within: tuple[str, ...]  # variables measured on people
+    between: tuple[str, ...]  # variables that only clusters have
+    n: int
+    pooled: np.ndarray  # (p, p) sum of squares and products of deviations over N − J
+    sizes: np.ndarray  # (k,) distinct cluster sizes
+    counts: np.ndarray  # (k,) clusters of that size
+    means: np.ndarray  # (k, r) of the cluster means, within variables first
+    covs: np.ndarray  # (k, r, r) of the cluster means, divisor count
+
+    @property
+    def clusters(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.within, *self.between)
+
+    @cached_property
+    def total(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance (divisor n) of all rows, (r,) and (r, r)."""
+        weight = self.counts * self.sizes / self.n
+        mean = weight @ self.means
+        centred = self.means - mean
+        cov = np.einsum("k,kab->ab", weight, self.covs + centred[:, :, None] * centred[:, None, :])
+        p = len(self.within)
+        cov[:p, :p] += self.pooled * (self.n - self.clusters) / self.n
+        return mean, cov
+
+    @cached_property
+    def of_clusters(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance (divisor J) of the cluster means, each cluster counted once."""
+        weight = self.counts / self.clusters
+        mean = weight @ self.means
+        centred = self.means - mean
+        return mean, np.einsum("k,kab->ab", weight, self.covs + centred[:, :, None] * centred[:, None, :])
+
+    @property
+    def typical_size(self) -> float:
+        """The size that makes the analysis of variance estimate of Σ_B unbiased."""
+        squares = float(self.counts @ self.sizes**2)
+        return (self.n - squares / self.n) / (self.clusters - 1)
+
+
+def clustered(
+    frame: pd.DataFrame, cluster: np.ndarray, within: Sequence[str], between: Sequence[str], group: str | None = None
+) -> Clustered:
+    """Sufficient statistics of complete rows.
+
+    Raises
+    ------
+    ModelError : VariesWithinClusters (a between-only variable does), OneCluster, NoClusters (all of size 1)
+    """
+    where = f" in group '{group}'" if group else ""
+    codes, sizes = _sizes(cluster, where)
+    columns = [*within, *between]
+    values = frame[columns].to_numpy(dtype=float)
+    means = _cluster_sums(values, codes, len(sizes)) / sizes[:, None]
+    deviations = values - means[codes]
+    _refuse_varying(deviations[:, len(within) :], values[:, len(within) :], between, where)
+    inside = deviations[:, : len(within)]
+    pooled = inside.T @ inside / (len(values) - len(sizes))
+    distinct, place = np.unique(sizes, return_inverse=True)
+    counts = np.bincount(place)
+    average = _cluster_sums(means, place, len(distinct)) / counts[:, None]
+    centred = means - average[place]
+    products = _cluster_sums((centred[:, :, None] * centred[:, None, :]).reshape(len(means), -1), place, len(distinct))
+    covs = products.reshape(len(distinct), len(columns), -1) / counts[:, None, None]
+    return Clustered(tuple(within), tuple(between), len(values), pooled, distinct, counts, average, covs)
+
+
+def _sizes(cluster: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    _, codes = np.unique(np.asarray(cluster), return_inverse=True)
+    sizes = np.bincount(codes)
+    if len(sizes) < 2:
+        raise ModelError(f"A two-level model needs at least two clusters; there is one{where}.", code="OneCluster")
+    if len(sizes) == len(codes):
+        raise ModelError(
+            f"Every cluster has one member{where}, so nothing varies within clusters; is the right column given as "
+            "cluster?",
+            code="NoClusters",
+        )
+    return codes, sizes
+
+
+def _cluster_sums(values: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(count))
+    return np.add.reduceat(values[order], starts, axis=0)
+
+
+def _refuse_varying(deviations: np.ndarray, values: np.ndarray, names: Sequence[str], where: str) -> None:
+    scale = np.abs(values).max(axis=0, initial=1.0)
+    varying = [n for n, d, s in zip(names, np.abs(deviations).max(axis=0, initial=0.0), scale) if d > 1e-8 * s]
+    if varying:
+        raise ModelError(
+            f"{listed(varying)} differ between members of a cluster{where} but stand only in the between block; "
+            "name them in the within block too, or use their cluster means.",
+            code="VariesWithinClusters",
+        )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One group's within and between block, and where their variables stand among all."""
+
+    within: Block
+    between: Block
+    sample: Clustered
+    at_within: np.ndarray
+    at_between: np.ndarray
+
+    @classmethod
+    def of(cls, within: Block, between: Block, sample: Clustered) -> _Group:
+        place = {name: i for i, name in enumerate(sample.names)}
+        return cls(
+            within,
+            between,
+            sample,
+            np.array([place[n] for n in within.observed]),
+            np.array([place[n] for n in between.observed]),
+        )
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A group's moments at some parameters, with inverses (None outside the parameter space)."""
+
+    within: Implied
+    between: Implied
+    inverse_within: np.ndarray  # (p, p)
+    inverse: np.ndarray  # (k, r, r)
+    logdet_within: float
+    logdet: np.ndarray  # (k,)
+    distance: np.ndarray  # (k, r) means of clusters less implied mean
+    spread: np.ndarray  # (k, r, r) covariance of cluster means about the implied mean
+
+
+class TwoLevel:
+    """Maximum likelihood of a two-level structure, one or several groups, as a discrepancy per row.
+
+    ``saturated`` is the log-likelihood of the unrestricted model, so that 2 n times the value is χ².
+    """
+
+    def __init__(self, structure: Structure, samples: Sequence[Clustered], saturated: float = 0.0):
+        self.structure, self.samples, self.n_free = structure, list(samples), structure.n_free
+        pairs = zip(structure.blocks[0::2], structure.blocks[1::2], self.samples)
+        self.groups = [_Group.of(within, between, sample) for within, between, sample in pairs]
+        self.n = sum(s.n for s in self.samples)
+        self.saturated = saturated
+
+    def loglik(self, theta: np.ndarray) -> float:
+        """The log-likelihood of all variables, covariates included."""
+        return float(sum(self._loglik(g, _point(g, theta)) for g in self.groups))
+
+    def value(self, theta: np.ndarray) -> float:
+        return (self.saturated - self.loglik(theta)) / self.n
+
+    def gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        total, gradient = self.saturated, np.zeros(self.n_free)
+        for g in self.groups:
+            point = _point(g, theta)
+            if point is None:
+                return np.inf, gradient
+            total -= self._loglik(g, point)
+            by = _by_moments(g, point)
+            gradient += pull_back(g.within.plan, point.within, by[0], by[1])
+            gradient += pull_back(g.between.plan, point.between, by[2], by[3])
+        return total / self.n, gradient / self.n
+
+    def scoring(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        value, gradient = self.gradient(theta)
+        metric = np.zeros((self.n_free, self.n_free))
+        if np.isfinite(value):
+            for g in self.groups:
+                point = _point(g, theta)
+                assert point is not None
+                metric += _information(g, point, observed=False)
+        return value, gradient, metric / self.n
+
+    def expected(self, theta: np.ndarray) -> np.ndarray:
+        """Expected information per row."""
+        return self.scoring(theta)[2]
+
+    def observed(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives of minus the log-likelihood per row."""
+        total = np.zeros((self.n_free, self.n_free))
+        for g in self.groups:
+            point = _point(g, theta)
+            if point is None:
+                return np.full_like(total, np.nan)
+            total += _information(g, point, observed=True)
+            by = _by_moments(g, point)
+            total += curvature(g.within, point.within, by[0], by[1])
+            total += curvature(g.between, point.between, by[2], by[3])
+        return (total + total.T) / (2 * self.n)
+
+    def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Derivatives of (μ, vech Σ) of each block by the free parameters."""
+        return [moment_jacobian(b, b.implied(theta), True) for b in self.structure.blocks]
+
+    def _loglik(self, g: _Group, point: _Point | None) -> float:
+        if point is None:
+            return -np.inf
+        s = g.sample
+        p, free = len(s.within), s.n - s.clusters
+        inside = free * (point.logdet_within + float(np.sum(point.inverse_within * s.pooled)))
+        quadratic = np.einsum("kab,kab->k", point.inverse, point.spread)
+        outside = float(s.counts @ (p * np.log(s.sizes) + point.logdet + quadratic))
+        constant = (s.n * p + s.clusters * len(s.between)) * np.log(2 * np.pi)
+        return -0.5 * (constant + inside + outside)
+
+
+def _point(g: _Group, theta: np.ndarray) -> _Point | None:
+    within, between, s = g.within.implied(theta), g.between.implied(theta), g.sample
+    r, p = len(s.names), len(s.within)
+    cov_within, shared, mean = np.zeros((p, p)), np.zeros((r, r)), np.zeros(r)
+    cov_within[np.ix_(g.at_within, g.at_within)] = within.cov
+    shared[np.ix_(g.at_between, g.at_between)] = between.cov
+    mean[g.at_within] += within.mean
+    mean[g.at_between] += between.mean
+    stacked = np.repeat(shared[None], len(s.sizes), axis=0)
+    stacked[:, :p, :p] += cov_within / s.sizes[:, None, None]
+    try:
+        root, roots = np.linalg.cholesky(cov_within), np.linalg.cholesky(stacked)
+    except np.linalg.LinAlgError:
+        return None
+    distance = s.means - mean
+    return _Point(
+        within,
+        between,
+        np.linalg.inv(cov_within),
+        np.linalg.inv(stacked),
+        2 * float(np.log(np.diag(root)).sum()),
+        2 * np.log(np.einsum("kaa->ka", roots)).sum(axis=1),
+        distance,
+        s.covs + distance[:, :, None] * distance[:, None, :],
+    )
+
+
+def _by_moments(g: _Group, point: _Point) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Derivatives of minus the log-likelihood by Σ_W, μ_W, Σ_B and μ_B, each in the order of its block."""
+    s, p = g.sample, len(g.sample.within)
+    v, w = point.inverse, point.inverse_within
+    by_v = 0.5 * s.counts[:, None, None] * (v - v @ point.spread @ v)
+    by_within = 0.5 * (s.n - s.clusters) * (w - w @ s.pooled @ w)
+    by_within = by_within + np.einsum("k,kab->ab", 1.0 / s.sizes, by_v[:, :p, :p])
+    by_mean = -np.einsum("k,kab,kb->a", s.counts, v, point.distance)
+    inner, outer = np.ix_(g.at_within, g.at_within), np.ix_(g.at_between, g.at_between)
+    return by_within[inner], by_mean[g.at_within], by_v.sum(axis=0)[outer], by_mean[g.at_between]
+
+
+def _information(g: _Group, point: _Point, *, observed: bool) -> np.ndarray:
+    """Expected information, or the part of the Hessian that first derivatives of the moments make."""
+    s, p, r = g.sample, len(g.sample.within), len(g.sample.names)
+    d_within, dm_within = _slopes(g.within, point.within, g.at_within, r)
+    d_between, dm_between = _slopes(g.between, point.between, g.at_between, r)
+    dmean = dm_within + dm_between
+    own = d_within[:, :p, :p]
+    total = _pairs(own, point.inverse_within, s.pooled if observed else None, 0.5 * (s.n - s.clusters))
+    for size, count, v, spread, d in zip(s.sizes, s.counts, point.inverse, point.spread, point.distance):
+        dv = d_between + d_within / size
+        total += _pairs(dv, v, spread if observed else None, 0.5 * count)
+        total += count * dmean @ v @ dmean.T
+        if observed:
+            cross = count * dmean @ v @ (dv @ (v @ d)).T
+            total += cross + cross.T
+    return total
+
+
+def _slopes(block: Block, implied: Implied, place: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of a block's Σ and μ by each free parameter, laid out among all r variables."""
+    jacobian = moment_jacobian(block, implied, True)
+    i, j = lower(block.p)
+    cov, mean = np.zeros((block.n_free, r, r)), np.zeros((block.n_free, r))
+    mean[:, place] = jacobian[: block.p].T
+    cov[:, place[i], place[j]] = jacobian[block.p :].T
+    cov[:, place[j], place[i]] = jacobian[block.p :].T
+    return cov, mean
+
+
+def _pairs(slopes: np.ndarray, inverse: np.ndarray, spread: np.ndarray | None, factor: float) -> np.ndarray:
+    """factor · tr(R dVₛ V⁻¹ dVₜ), R = V⁻¹ (expected) or 2V⁻¹SV⁻¹ − V⁻¹ (observed)."""
+    turned = slopes @ inverse
+    other = turned if spread is None else slopes @ (2 * inverse @ spread @ inverse - inverse)
+    flat = np.swapaxes(other, 1, 2).reshape(len(slopes), -1)
+    return factor * turned.reshape(len(slopes), -1) @ flat.T
+
+
+# The unrestricted model ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unrestricted:
+    """Means and covariances at both levels that no model restricts, and how far the search went."""
+
+    within_mean: np.ndarray  # (p,)
+    within_cov: np.ndarray  # (p, p)
+    between_mean: np.ndarray  # (r,) of all variables; 0 for what is only within
+    between_cov: np.ndarray  # (r, r)
+    loglik: float
+    iterations: int
+    remaining: float  # log-likelihood still to be gained, extrapolated (0 when converged)
+
+
+def unrestricted(sample: Clustered, shared: Sequence[bool], tolerance: float = 1e-4, limit: int = 5000) -> Unrestricted:
+    """The saturated two-level model by EM, cluster parts being the missing data (Lee & Poon 1998).
+
+    ``shared`` says which within variables have a between part. By default the search begins with identity
+    matrices and ends where an iteration gains less than 1e-4, as lavaan 0.6-14 does, so that χ² is the same;
+    ``remaining`` says what a longer search would add.
+    """
+    state = _Estimates.at_start(sample, np.asarray(shared, dtype=bool))
+    loglik, gains, iterations = state.loglik(sample), [np.inf, np.inf], 0
+    for iterations in range(1, limit + 1):
+        state = state.improved(sample)
+        new = state.loglik(sample)
+        gains, loglik = [gains[1], new - loglik], new
+        if gains[1] < tolerance:
+            break
+    ratio = min(gains[1] / gains[0], 0.999) if np.isfinite(gains[0]) and gains[0] > 0 else 0.0
+    return state.finished(sample, loglik, iterations, max(gains[1], 0.0) * ratio / (1 - ratio))
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    """One state of the EM search: y are the variables measured within, z those that only clusters have."""
+
+    mu_w: np.ndarray
+    mu_b: np.ndarray
+    mu_z: np.ndarray
+    sigma_w: np.ndarray
+    sigma_b: np.ndarray
+    sigma_yz: np.ndarray
+    sigma_zz: np.ndarray
+
+    @classmethod
+    def at_start(cls, s: Clustered, shared: np.ndarray) -> _Estimates:
+        p = len(s.within)
+        mean, cov = s.of_clusters
+        zero, cross = np.zeros(p), np.zeros((p, len(s.between)))
+        return cls(zero, zero, mean[p:], np.eye(p), np.diag(shared.astype(float)), cross, cov[p:, p:])
+
+    def _stacked(self, s: Clustered) -> tuple[np.ndarray, np.ndarray]:
+        """V_s for each cluster size, and its inverse; needed twice a state."""
+        if "stacked" not in self.__dict__:
+            self.__dict__["stacked"] = self._by_size(s)
+        return self.__dict__["stacked"]
+
+    def _by_size(self, s: Clustered) -> tuple[np.ndarray, np.ndarray]:
+        p = len(self.mu_w)
+        shared = np.block([[self.sigma_b, self.sigma_yz], [self.sigma_yz.T, self.sigma_zz]])
+        v = np.repeat(shared[None], len(s.sizes), axis=0)
+        v[:, :p, :p] += self.sigma_w / s.sizes[:, None, None]
+        return v, np.linalg.inv(v)
+
+    def _mean(self) -> np.ndarray:
+        return np.concatenate([self.mu_w + self.mu_b, self.mu_z])
+
+    def improved(self, s: Clustered) -> _Estimates:
+        p, raw = len(self.mu_w), self._raw_products(s)
+        _, inverse = self._stacked(s)
+        both = np.hstack([self.sigma_b, self.sigma_yz])
+        gain = both @ inverse  # (k, p, r): regression of a cluster's part on its means
+        away = s.means - self._mean()
+        expected = np.einsum("kpr,kr->kp", gain, away) + self.mu_b
+        turned = np.swapaxes(gain, 1, 2)
+        left = self.sigma_b - gain @ both.T
+        second = 0.5 * (left + np.swapaxes(left, 1, 2)) + gain @ s.covs @ turned + expected[:, :, None] * expected[:, None, :]
+        crossed = s.covs @ turned + s.means[:, :, None] * expected[:, None, :]  # means × cluster's part
+        c, size = s.counts.astype(float), s.sizes.astype(float)
+        own = crossed[:, :p]
+        inner = raw + np.einsum("k,kab->ab", c * size, second - own - np.swapaxes(own, 1, 2))
+        mu_b = c @ expected / s.clusters
+        mu_w = (c * size) @ (s.means[:, :p] - expected) / s.n
+        sigma_yz = np.einsum("k,kab->ba", c, crossed[:, p:]) / s.clusters - np.outer(mu_b, self.mu_z)
+        return _Estimates(
+            mu_w,
+            mu_b,
+            self.mu_z,
+            inner / s.n - np.outer(mu_w, mu_w),
+            np.einsum("k,kab->ab", c, second) / s.clusters - np.outer(mu_b, mu_b),
+            sigma_yz,
+            self.sigma_zz,
+        )
+
+    def _raw_products(self, s: Clustered) -> np.ndarray:
+        p, weight = len(self.mu_w), s.counts * s.sizes
+        own = s.means[:, :p]
+        return (s.n - s.clusters) * s.pooled + np.einsum(
+            "k,kab->ab", weight, s.covs[:, :p, :p] + own[:, :, None] * own[:, None, :]
+        )
+
+    def loglik(self, s: Clustered) -> float:
+        v, inverse = self._stacked(s)
+        away = s.means - self._mean()
+        spread = s.covs + away[:, :, None] * away[:, None, :]
+        p = len(self.mu_w)
+        inside = np.linalg.slogdet(self.sigma_w)[1] + np.sum(np.linalg.inv(self.sigma_w) * s.pooled)
+        outside = p * np.log(s.sizes) + np.linalg.slogdet(v)[1] + np.einsum("kab,kab->k", inverse, spread)
+        constant = (s.n * p + s.clusters * len(s.between)) * np.log(2 * np.pi)
+        return float(-0.5 * (constant + (s.n - s.clusters) * inside + s.counts @ outside))
+
+    def finished(self, s: Clustered, loglik: float, iterations: int, remaining: float) -> Unrestricted:
+        has_part = np.diag(self.sigma_b) > 0
+        between = np.block([[self.sigma_b, self.sigma_yz], [self.sigma_yz.T, self.sigma_zz]])
+        mean = np.concatenate([np.where(has_part, self.mu_w + self.mu_b, 0.0), self.mu_z])
+        within_mean = np.where(has_part, 0.0, self.mu_w + self.mu_b)
+        return Unrestricted(within_mean, self.sigma_w, mean, between, loglik, iterations, remaining)
