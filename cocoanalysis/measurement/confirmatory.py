@@ -33,6 +33,7 @@ from cocoanalysis.measurement.inference import (
     scaled_test,
 )
 from cocoanalysis.measurement.modification import releases
+from cocoanalysis.measurement.multilevel import TwoLevelProblem
 from cocoanalysis.measurement.residuals import implied_moments, observed_moments, residuals, z_values
 from cocoanalysis.measurement.samples import Sample, check_moments, log_likelihood
 from cocoanalysis.measurement.specification import (
@@ -237,6 +238,8 @@ class Fit(Result):
 
     @cached_property
     def baseline(self) -> tuple[Test, Test | None]:
+        if isinstance(self.problem, TwoLevelProblem):
+            return self.problem.baseline(), None
         return baseline_tests(self.problem)
 
     @cached_property
@@ -252,6 +255,8 @@ class Fit(Result):
         """Log-likelihood, of the variables given fixed covariates."""
         if not self.problem.estimator.likelihood:
             return np.nan
+        if isinstance(self.problem, TwoLevelProblem):
+            return self.problem.loglik(self.solution.theta)
         if self.problem.patterns is not None:
             total = sum(self.problem.discrepancy.saturated_loglik)
         else:
@@ -269,7 +274,12 @@ class Fit(Result):
         names = GLANCE[7:]
         if not self._measurable:
             return dict.fromkeys(names, np.nan) | {"df": self.test.df}
-        return dict.fromkeys(names, np.nan) | self._plain_measures() | self._scaled_measures()
+        return dict.fromkeys(names, np.nan) | self._plain_measures() | self._scaled_measures() | self._by_level
+
+    @property
+    def _by_level(self) -> dict[str, float]:
+        """SRMR of each level of a two-level model."""
+        return self.problem.srmr(self.solution.theta) if isinstance(self.problem, TwoLevelProblem) else {}
 
     def _plain_measures(self) -> dict[str, float]:
         test, (base, base_scaled) = self.test, self.baseline
@@ -317,6 +327,8 @@ class Fit(Result):
         return self.problem.total if self.problem.estimator.likelihood else self.problem.total - len(self.problem.n)
 
     def _srmr(self) -> float:
+        if isinstance(self.problem, TwoLevelProblem):
+            return self._by_level["srmr"]
         total = 0.0
         for k, share in enumerate(self.problem.share):
             implied = implied_moments(self.problem, self.solution.theta, k)
@@ -339,7 +351,7 @@ class Fit(Result):
             "admissible": self.admissible,
         }  # fmt: skip
         row = facts | self.measures
-        return pd.DataFrame({name: [row[name]] for name in GLANCE})
+        return pd.DataFrame({name: [value] for name, value in row.items()})
 
     def r_squared(self) -> pd.DataFrame:
         """Explained variance of every variable that the model explains: columns variable, group, r_squared."""

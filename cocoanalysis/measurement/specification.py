@@ -92,6 +92,10 @@ def model_text(data: Any, model: str | None) -> str:
 def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     """Read the model, choose the rows and the estimator, and lay out the problem."""
     parsed = parse(model_text(data, model))
+    if parsed.levels:
+        from cocoanalysis.measurement.multilevel import prepare_two_level  # it imports this module
+
+        return prepare_two_level(data, parsed, call)
     raw = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
     names = model_variables(parsed, raw.columns)
     ordered = ordered_names(data, raw, names, call)

@@ -80,7 +80,8 @@ def clustered(
 
     Raises
     ------
-    ModelError : VariesWithinClusters (a between-only variable does), OneCluster, NoClusters (all of size 1)
+    ModelError : VariesWithinClusters (a between-only variable does), ConstantItem (a within variable does not),
+        OneCluster, NoClusters (all of size 1)
     """
     where = f" in group '{group}'" if group else ""
     codes, sizes = _sizes(cluster, where)
@@ -90,6 +91,7 @@ def clustered(
     deviations = values - means[codes]
     _refuse_varying(deviations[:, len(within) :], values[:, len(within) :], between, where)
     inside = deviations[:, : len(within)]
+    _refuse_constant(inside, values[:, : len(within)], within, where)
     pooled = inside.T @ inside / (len(values) - len(sizes))
     distinct, place = np.unique(sizes, return_inverse=True)
     counts = np.bincount(place)
@@ -128,6 +130,17 @@ def _refuse_varying(deviations: np.ndarray, values: np.ndarray, names: Sequence[
             f"{listed(varying)} differ between members of a cluster{where} but stand only in the between block; "
             "name them in the within block too, or use their cluster means.",
             code="VariesWithinClusters",
+        )
+
+
+def _refuse_constant(deviations: np.ndarray, values: np.ndarray, names: Sequence[str], where: str) -> None:
+    scale = np.abs(values).max(axis=0, initial=1.0)
+    constant = [n for n, d, s in zip(names, np.abs(deviations).max(axis=0, initial=0.0), scale) if d <= 1e-8 * s]
+    if constant:
+        raise ModelError(
+            f"{listed(constant)} {'does' if len(constant) == 1 else 'do'} not vary within clusters{where}; leave it "
+            "out of the within block and keep it in the between block.",
+            code="ConstantItem",
         )
 
 
@@ -227,8 +240,8 @@ class TwoLevel:
         return (total + total.T) / (2 * self.n)
 
     def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Derivatives of (μ, vech Σ) of each block by the free parameters."""
-        return [moment_jacobian(b, b.implied(theta), True) for b in self.structure.blocks]
+        """Derivatives of (μ, vech Σ_W, vech Σ_B) by the free parameters, one a group; μ is that of both levels."""
+        return [_group_jacobian(g, theta) for g in self.groups]
 
     def _loglik(self, g: _Group, point: _Point | None) -> float:
         if point is None:
@@ -310,6 +323,15 @@ def _slopes(block: Block, implied: Implied, place: np.ndarray, r: int) -> tuple[
     return cov, mean
 
 
+def _group_jacobian(g: _Group, theta: np.ndarray) -> np.ndarray:
+    one = moment_jacobian(g.within, g.within.implied(theta), True)
+    two = moment_jacobian(g.between, g.between.implied(theta), True)
+    mean = np.zeros((len(g.sample.names), g.within.n_free))
+    np.add.at(mean, g.at_within, one[: g.within.p])
+    np.add.at(mean, g.at_between, two[: g.between.p])
+    return np.vstack([mean, one[g.within.p :], two[g.between.p :]])
+
+
 def _pairs(slopes: np.ndarray, inverse: np.ndarray, spread: np.ndarray | None, factor: float) -> np.ndarray:
     """factor · tr(R dVₛ V⁻¹ dVₜ), R = V⁻¹ (expected) or 2V⁻¹SV⁻¹ − V⁻¹ (observed)."""
     turned = slopes @ inverse
@@ -329,6 +351,7 @@ class Unrestricted:
     within_cov: np.ndarray  # (p, p)
     between_mean: np.ndarray  # (r,) of all variables; 0 for what is only within
     between_cov: np.ndarray  # (r, r)
+    part_mean: np.ndarray  # (r,) mean of the cluster parts alone, as EM left it; lavaan fixes covariates' means there
     loglik: float
     iterations: int
     remaining: float  # log-likelihood still to be gained, extrapolated (0 when converged)
@@ -343,12 +366,10 @@ def unrestricted(sample: Clustered, shared: Sequence[bool], tolerance: float = 1
     """
     state = _Estimates.at_start(sample, np.asarray(shared, dtype=bool))
     loglik, gains, iterations = state.loglik(sample), [np.inf, np.inf], 0
-    for iterations in range(1, limit + 1):
-        state = state.improved(sample)
+    while iterations < limit and gains[1] >= tolerance:
+        state, iterations = state.improved(sample), iterations + 1
         new = state.loglik(sample)
         gains, loglik = [gains[1], new - loglik], new
-        if gains[1] < tolerance:
-            break
     ratio = min(gains[1] / gains[0], 0.999) if np.isfinite(gains[0]) and gains[0] > 0 else 0.0
     return state.finished(sample, loglik, iterations, max(gains[1], 0.0) * ratio / (1 - ratio))
 
@@ -397,7 +418,11 @@ class _Estimates:
         expected = np.einsum("kpr,kr->kp", gain, away) + self.mu_b
         turned = np.swapaxes(gain, 1, 2)
         left = self.sigma_b - gain @ both.T
-        second = 0.5 * (left + np.swapaxes(left, 1, 2)) + gain @ s.covs @ turned + expected[:, :, None] * expected[:, None, :]
+        second = (
+            0.5 * (left + np.swapaxes(left, 1, 2))
+            + gain @ s.covs @ turned
+            + expected[:, :, None] * expected[:, None, :]
+        )
         crossed = s.covs @ turned + s.means[:, :, None] * expected[:, None, :]  # means × cluster's part
         c, size = s.counts.astype(float), s.sizes.astype(float)
         own = crossed[:, :p]
@@ -437,4 +462,5 @@ class _Estimates:
         between = np.block([[self.sigma_b, self.sigma_yz], [self.sigma_yz.T, self.sigma_zz]])
         mean = np.concatenate([np.where(has_part, self.mu_w + self.mu_b, 0.0), self.mu_z])
         within_mean = np.where(has_part, 0.0, self.mu_w + self.mu_b)
-        return Unrestricted(within_mean, self.sigma_w, mean, between, loglik, iterations, remaining)
+        alone = np.concatenate([self.mu_b, self.mu_z])
+        return Unrestricted(within_mean, self.sigma_w, mean, between, alone, loglik, iterations, remaining)
