@@ -270,7 +270,7 @@ def power(
     settings: dict[str, Any] = {"workers": workers, "backend": backend, "scheduler": scheduler, "resume": output}
     found = counted(plan, located(survey, world), _sizes(size), replicates, seed, **settings)
     if as_json:
-        typer.echo(found.tidy().to_json(orient="records", indent=2, force_ascii=False))
+        typer.echo(found.table().to_json(orient="records", indent=2, force_ascii=False))
         return
     typer.echo(str(found))
     typer.echo(found.glance().round(3).to_string(index=False))

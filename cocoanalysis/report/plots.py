@@ -367,7 +367,7 @@ def power(result: Any, ax: Axes | None = None) -> Axes:
     frame = result.tidy()
     kinds = [name for name in VERDICTS if name in set(frame["verdict"])]
     size = next((name for name in ("size", "sizes", "clusters", "n") if name in frame.columns), None)
-    keys = ["hypothesis", *([size] if size else [])]
+    keys = ["row" if "row" in frame.columns else "hypothesis", *([size] if size else [])]
     shares = frame.pivot_table(index=keys, columns="verdict", values=_share_column(frame), sort=False, aggfunc="sum")
     ax = _axes(ax, height=1.6 + 0.3 * len(shares), width=8)
     places, left = np.arange(len(shares))[::-1], np.zeros(len(shares))

@@ -33,6 +33,8 @@ NAMES = {letter: verdict for verdict, letter in LETTERS.items()}
 BACKENDS = ("joblib", "dask")
 DECIDED = ("supported", "negligible", "contradicted")
 
+WORDS = {"title", "version", "sentence", "label", "note", "reason", "gates", "latent", "multiverse", "survey"}
+
 Size = tuple[int, float]  # collaborations, raters on average
 
 
@@ -62,7 +64,20 @@ class Power(Result):
     title: str = "Power"
 
     def tidy(self) -> pd.DataFrame:
-        """One row a size and hypothesis: the share of studies with each verdict, and of right and wrong ones.
+        """One row a size, row of the plan and verdict: its share of the studies, with the Monte Carlo ``se``.
+
+        Columns: size, clusters, raters, row, hypothesis, outcome, predictor, truth, verdict, share, se.
+        """
+        wide = self.table()
+        keys = ["size", "clusters", "raters", "row", "hypothesis", "outcome", "predictor", "truth"]
+        names = [verdict.replace(" ", "_") for verdict in VERDICTS]
+        long = wide.melt(keys, names, "verdict", "share", ignore_index=False).sort_index(kind="stable")
+        studies = np.repeat([len(one) for one in self.verdicts], len(self.rows) * len(VERDICTS))
+        long["verdict"] = long["verdict"].str.replace("_", " ")
+        return long.assign(se=np.sqrt(long["share"] * (1 - long["share"]) / studies)).reset_index(drop=True)
+
+    def table(self) -> pd.DataFrame:
+        """One row a size and row of the plan: the share of studies with each verdict, and of right and wrong ones.
 
         ``right`` is the share with the verdict that the world's file says is true, ``wrong`` the
         share with another decided one (*inconclusive* is never wrong); ``se`` is the Monte Carlo
@@ -90,7 +105,7 @@ class Power(Result):
     def enough(self, hypothesis: str, *, verdict: str = "supported", probability: float = 0.8) -> pd.DataFrame:
         """The sizes at which every row of a hypothesis ends in a verdict with at least this probability."""
         column = one_of(verdict, VERDICTS, "verdict").replace(" ", "_")
-        table = self.tidy()
+        table = self.table()
         table = table[table["hypothesis"] == hypothesis]
         if table.empty:
             raise ModelError(
@@ -100,6 +115,10 @@ class Power(Result):
         least = table.groupby(["clusters", "raters"], sort=False)[column].min().reset_index()
         return least[least[column] >= probability].reset_index(drop=True)
 
+    def _shown(self) -> pd.DataFrame:
+        hidden = ["clusters", "raters", "expected", "level", "family", "label", "outcome", "predictor", "hypothesis"]
+        return self.table().drop(columns=hidden)
+
     def write(self, path: str | Path) -> Path:
         """Write every verdict, with the hash of plan, world and content, to a JSON file."""
         return _write(Path(path), self.settings, self.rows, [["".join(row) for row in one] for one in self.verdicts])
@@ -107,8 +126,8 @@ class Power(Result):
     def _shares(self, k: int) -> pd.DataFrame:
         letters, (clusters, raters) = self.verdicts[k], self.sizes[k]
         table = self.rows.copy()
-        table.insert(0, "raters", raters)
-        table.insert(0, "clusters", clusters)
+        for name, value in (("raters", raters), ("clusters", clusters), ("size", f"{clusters} × {raters:g}")):
+            table.insert(0, name, value)
         for verdict, letter in LETTERS.items():
             table[verdict.replace(" ", "_")] = (letters == letter).mean(axis=0)
         right, wrong = _right_and_wrong(letters, self.rows["truth"])
@@ -134,7 +153,7 @@ class Power(Result):
 
     def _out_of_reach(self) -> list[str]:
         """Sentences on true 'negligible' effects that hardly any study of a size can show."""
-        table = self.tidy()
+        table = self.table()
         poor = table[(table["truth"] == "negligible") & (table["negligible"] < 0.2)]
         lines = []
         for clusters, raters in self.sizes:
@@ -187,7 +206,7 @@ def power(
     backend = one_of(backend or "joblib", BACKENDS, "backend")
     cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
     light = _without_gates(plan)
-    settings = _settings(light, world, cells, seed)
+    settings = _settings(plan, world, cells, seed)
     rows = _rows(light, world, cells[0])
     done = _resumed(resume, settings, rows, len(cells), replicates)
     jobs = list(_jobs(done, replicates))
@@ -211,7 +230,7 @@ def read_power(path: str | Path, plan: Plan | None = None, world: World | None =
     """
     content = _read(Path(path))
     settings = content["settings"]
-    for what, hash in (("plan", plan and _without_gates(plan).hash), ("world", world and world_hash(world))):
+    for what, hash in (("plan", plan and plan_hash(plan)), ("world", world and world_hash(world))):
         if hash and hash != settings[f"{what}_hash"]:
             raise ModelError(
                 f"'{Path(path).name}' was made with another {what} ({settings[f'{what}_hash'][:12]}, now {hash[:12]}); "
@@ -222,6 +241,17 @@ def read_power(path: str | Path, plan: Plan | None = None, world: World | None =
     rows["truth"] = rows["truth"].astype(object).where(rows["truth"].notna(), None)
     sizes = tuple((int(clusters), float(raters)) for clusters, raters in settings["sizes"])
     return Power(rows, sizes, tuple(_letters(one, len(rows)) for one in content["studies"]), settings)
+
+
+def plan_hash(plan: Plan) -> str:
+    """SHA-256 of what a plan's verdicts rest on: all but its words, gates, latent models and multiverse."""
+    return sha256(json.dumps(_judged(json.loads(plan.canonical)), sort_keys=True).encode()).hexdigest()
+
+
+def _judged(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _judged(inner) for key, inner in value.items() if key not in WORDS}
+    return [_judged(inner) for inner in value] if isinstance(value, list) else value
 
 
 def world_hash(world: World) -> str:
@@ -265,7 +295,20 @@ def _rows(plan: Plan, world: World, size: Size) -> pd.DataFrame:
     keep = ["hypothesis", "outcome", "predictor", "expected", "level", "family", "sesoi", "label"]
     rows = found[keep].reset_index(drop=True)
     truths = [world.truth(*words) for words in rows[keep[:3]].astype(str).to_numpy()]
+    names = _names(rows)
+    rows.insert(0, "row", names)
     return rows.assign(truth=pd.Series(truths, dtype=object))
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    """The hypothesis, with the outcome or predictor where it has several rows."""
+    groups = rows.groupby("hypothesis", sort=False)
+    names = []
+    for row in rows[["hypothesis", "outcome", "predictor"]].astype(str).to_dict("records"):
+        kinds = groups.get_group(row["hypothesis"])
+        part = "outcome" if kinds["outcome"].nunique() > 1 else "predictor"
+        names.append(row["hypothesis"] if len(kinds) == 1 else f"{row['hypothesis']} {row[part]}")
+    return names
 
 
 def _right_and_wrong(letters: np.ndarray, truth: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -367,7 +410,7 @@ def _size(size: Any, world: World) -> Size:
 def _settings(plan: Plan, world: World, cells: Sequence[Size], seed: int) -> dict[str, Any]:
     return {
         "plan": plan.id,
-        "plan_hash": plan.hash,
+        "plan_hash": plan_hash(plan),
         "world": world.id,
         "world_hash": world_hash(world),
         "sizes": [list(cell) for cell in cells],

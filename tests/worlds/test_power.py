@@ -9,6 +9,7 @@ import pytest
 
 from cocoanalysis.errors import ModelError
 from cocoanalysis.propositions.plan import read_plan
+from cocoanalysis.report import plots
 from cocoanalysis.worlds import power as module
 from cocoanalysis.worlds.power import power, read_power
 from cocoanalysis.worlds.world import read_world
@@ -33,7 +34,7 @@ def found(plan, world):
 
 
 def test_shares_add_up_and_name_every_row_of_the_plan(plan, found):
-    table = found.tidy()
+    table = found.table()
     verdicts = ["supported", "negligible", "contradicted", "inconclusive", "not_testable"]
     assert table[verdicts].sum(axis=1).to_numpy() == pytest.approx(np.ones(len(table)))
     assert set(table["hypothesis"]) == {one.id for one in plan.hypotheses}
@@ -41,9 +42,21 @@ def test_shares_add_up_and_name_every_row_of_the_plan(plan, found):
     assert found.glance()[["studies", "failed"]].to_numpy().tolist() == [[8, 0]]
 
 
+def test_the_tidy_table_has_a_row_a_verdict_and_the_plot_takes_it(found):
+    table = found.tidy()
+    assert len(table) == 5 * len(found.rows)
+    assert table.groupby(["size", "row"])["share"].sum().to_numpy() == pytest.approx(np.ones(len(found.rows)))
+    wide = found.table().set_index("row")
+    assert table[(table["row"] == "H2a") & (table["verdict"] == "contradicted")]["share"].item() == pytest.approx(
+        wide.loc["H2a", "contradicted"]
+    )
+    axes = plots.power(found)
+    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(len(found.rows))
+
+
 def test_with_enough_collaborations_the_rule_finds_everything_that_was_planted(plan, world):
     """The truth in world.yaml is that of the paths planted there; a very large study must agree with all of it."""
-    table = power(plan, world, [(700, 15)], replicates=1, seed=5).tidy()
+    table = power(plan, world, [(700, 15)], replicates=1, seed=5).table()
     known = table[table["truth"].notna()]
     assert known.loc[known["right"] < 1, ["hypothesis", "outcome"]].to_numpy().tolist() == []
 
@@ -64,7 +77,7 @@ def test_a_dask_cluster_of_two_counts_the_same(plan, world, found):
 def test_more_sizes_leave_the_first_as_it_was(plan, world, found):
     again = power(plan, world, [*SMALL, (10, 6)], replicates=3, seed=3)
     assert (again.verdicts[0] == found.verdicts[0][:3]).all()
-    assert again.tidy().groupby(["clusters", "raters"]).ngroups == 2
+    assert again.table().groupby(["clusters", "raters"]).ngroups == 2
 
 
 def test_a_stopped_run_goes_on_and_repeats_nothing(plan, world, found, tmp_path, monkeypatch):
@@ -94,7 +107,7 @@ def test_a_stopped_run_goes_on_and_repeats_nothing(plan, world, found, tmp_path,
 def test_a_file_reads_back_and_is_refused_when_it_no_longer_fits(plan, world, found, tmp_path):
     path = found.write(tmp_path / "power.json")
     again = read_power(path, plan, world)
-    pd.testing.assert_frame_equal(again.tidy(), found.tidy(), check_dtype=False)
+    pd.testing.assert_frame_equal(again.table(), found.table(), check_dtype=False)
     other = read_world(HOME / "worlds" / "null.yaml")
     with pytest.raises(ModelError, match="another world"):
         read_power(path, plan, other)
