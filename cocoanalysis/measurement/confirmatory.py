@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement import fitindices
+from cocoanalysis.measurement.bootstrap import Replicates, bootstrap
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
 from cocoanalysis.measurement.factor_scores import SCORES, ordinal_modes
@@ -49,6 +50,7 @@ from cocoanalysis.measurement.starts import another_start, starting_values
 from cocoanalysis.measurement.syntax import parse
 from cocoanalysis.result import Result
 
+NORMAL_975 = float(special.ndtri(0.975))
 MORE_STARTS = 5  # tried when the first start does not converge
 GLANCE = (
     "estimator", "n", "n_groups", "n_parameters", "identified", "converged", "admissible", "chi2", "df", "p_value",
@@ -72,7 +74,7 @@ class Fit(Result):
     converged: bool = True
     admissible: bool = True
     diagnostics: tuple[Diagnostic, ...] = ()
-    replicates: Any = field(default=None, repr=False)
+    replicates: Replicates | None = field(default=None, repr=False)
     title: str = "Structural equation model"
 
     # what Result asks for -------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Fit(Result):
             "est": est,
             "se": se,
             "z": z,
-            "p_value": 2 * stats.norm.sf(np.abs(z)),
+            "p_value": 2 * special.ndtr(-np.abs(z)),
             "ci_lower": lower,
             "ci_upper": upper,
         }
@@ -175,8 +177,17 @@ class Fit(Result):
     def _limits(self, est: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.replicates is not None:
             return self.replicates.limits(est)
-        half = stats.norm.ppf(0.975) * se
+        half = NORMAL_975 * se
         return est - half, est + half
+
+    def bootstrap_intervals(self, kind: str = "percentile", level: float = 0.95) -> pd.DataFrame:
+        """Bootstrap intervals of every parameter and definition: ``kind`` 'percentile' or 'bias_corrected'."""
+        one_of(kind, ("percentile", "bias_corrected"), "kind of bootstrap interval")
+        if self.replicates is None:
+            raise ModelError("The fit has no bootstrap replicates; fit it with bootstrap=1000.", code="NoBootstrap")
+        table = self.tidy()
+        lower, upper = self.replicates.limits(table["est"].to_numpy(), kind, level)
+        return table[["lhs", "op", "rhs", "group", "label", "est", "se"]].assign(ci_lower=lower, ci_upper=upper)
 
     @cached_property
     def _standardised(self) -> dict[str, np.ndarray]:
@@ -216,10 +227,10 @@ class Fit(Result):
         se = delta_errors(np.vstack(rows), self.vcov)
         se = np.where(se < 1e-12, 0.0, se)
         z = np.divide(est, se, out=np.full(len(est), np.nan), where=se > 0)
-        half = stats.norm.ppf(0.975) * se
+        half = NORMAL_975 * se
         shown = self.tidy()[["lhs", "op", "rhs", "group", "label"]]
         return shown.assign(
-            est=est, se=se, z=z, p_value=2 * stats.norm.sf(np.abs(z)), ci_lower=est - half, ci_upper=est + half
+            est=est, se=se, z=z, p_value=2 * special.ndtr(-np.abs(z)), ci_lower=est - half, ci_upper=est + half
         )
 
     # fit ------------------------------------------------------------------------------------------
@@ -351,7 +362,8 @@ class Fit(Result):
             "admissible": self.admissible,
         }  # fmt: skip
         row = facts | self.measures
-        return pd.DataFrame({name: [value] for name, value in row.items()})
+        row["df"] = int(row["df"]) if float(row["df"]).is_integer() else row["df"]
+        return pd.DataFrame([list(row.values())], columns=list(row))
 
     def r_squared(self) -> pd.DataFrame:
         """Explained variance of every variable that the model explains: columns variable, group, r_squared."""
@@ -597,6 +609,8 @@ def _call(arguments: Mapping[str, Any]) -> Call:
 
 
 def _fit(data: Any, model: str | None, call: Call, kind: type[Any], title: str) -> Any:
+    if call.se == "bootstrap" and not call.bootstrap:
+        call = replace(call, bootstrap=1000)
     prepared = prepare(data, model, call)
     return _finish(prepared, kind, title, call)
 
@@ -607,9 +621,15 @@ def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
     facts = diagnose(problem, solution)
     vcov = covariance(problem, solution) if facts.identified and solution.converged else None
     found = [*prepared.diagnostics, *facts.diagnostics]
+    replicates = None
+    if call.bootstrap and facts.identified and solution.converged:
+        replicates = bootstrap(prepared, solution.theta, call.bootstrap, call.seed)
+        vcov = replicates.covariance
+        found += replicates.diagnostics()
     return kind(
-        prepared, solution, vcov, facts.identified, solution.converged, facts.admissible, tuple(found), title=title
-    )
+        prepared, solution, vcov, facts.identified, solution.converged, facts.admissible, tuple(found), replicates,
+        title=title,
+    )  # fmt: skip
 
 
 def solve(problem: Problem, start: np.ndarray) -> Solution:

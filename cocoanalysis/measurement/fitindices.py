@@ -6,7 +6,7 @@ To add an index, write a function of numbers and give it a column in `confirmato
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from cocoanalysis.measurement.inference import Test
 
@@ -51,11 +51,7 @@ def rmsea_interval(chi2: float, df: float, n: float, groups: int = 1, c: float =
 
     def limit(probability: float) -> float:
         def distance(noncentrality: float) -> float:
-            return (
-                float(stats.ncx2.cdf(chi2, df, noncentrality) - probability)
-                if noncentrality > 0
-                else float(stats.chi2.cdf(chi2, df) - probability)
-            )
+            return float(special.chndtr(chi2, df, noncentrality)) - probability
 
         if distance(0.0) < 0:
             return 0.0
@@ -71,7 +67,7 @@ def close_fit(chi2: float, df: float, n: float, groups: int = 1, bound: float = 
     """p-value of RMSEA ≤ bound (Browne & Cudeck, 1993)."""
     if not np.isfinite(chi2) or not df > 0:
         return np.nan
-    return float(stats.ncx2.sf(chi2, df, n * df * bound**2 / groups))
+    return float(1 - special.chndtr(chi2, df, n * df * bound**2 / groups))
 
 
 def srmr(

@@ -79,33 +79,47 @@ class Block:
 
     def fill(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """The model matrices at ``theta`` (…, n_free)."""
-        flat = np.empty((*theta.shape[:-1], self.base.size))
+        lead = theta.shape[:-1]
+        if not lead:
+            flat = self.base.copy()
+            flat[self.positions] = theta[self.sources]
+            return {name: flat[cells].reshape(shape) for name, cells, shape in self.views}
+        flat = np.empty((*lead, self.base.size))
         flat[...] = self.base
         flat[..., self.positions] = theta[..., self.sources]
-        lead = theta.shape[:-1]
-        return {
-            name: flat[..., start : start + int(np.prod(self.shapes[name]))].reshape(*lead, *self.shapes[name])
+        return {name: flat[..., cells].reshape(*lead, *shape) for name, cells, shape in self.views}
+
+    @cached_property
+    def views(self) -> list[tuple[str, slice, tuple[int, ...]]]:
+        """Where each matrix lies in the flat vector."""
+        return [
+            (name, slice(start, start + int(np.prod(self.shapes[name]))), self.shapes[name])
             for name, start in self.offsets.items()
-        }
+        ]
+
+    @cached_property
+    def frame(self) -> np.ndarray:
+        """[I | 0 | 0], into which A and K are written."""
+        return np.concatenate([np.eye(self.p), np.zeros((self.p, 2 * self.m))], axis=1)
 
     def implied(self, theta: np.ndarray) -> Implied:
         """Moments at ``theta``, before the scaling of ordered variables."""
         x = self.fill(theta)
         loadings, psi, alpha = x["lambda"], x["psi"], x["alpha"]
         lead = theta.shape[:-1]
-        eye_m = np.broadcast_to(np.eye(self.m), (*lead, self.m, self.m))
         if self.has_paths:
-            reduced = np.linalg.inv(eye_m - x["beta"])
+            reduced = np.linalg.inv(np.eye(self.m) - x["beta"])
             a = loadings @ reduced
             c = reduced @ psi @ np.swapaxes(reduced, -1, -2)
             kappa = (reduced @ alpha[..., None])[..., 0]
         else:
-            reduced, a, c, kappa = eye_m, loadings, psi, alpha
+            reduced, a, c, kappa = np.broadcast_to(np.eye(self.m), psi.shape), loadings, psi, alpha
         k = loadings @ c
         cov = k @ np.swapaxes(loadings, -1, -2) + x["theta"]
         mean = x["nu"] + (loadings @ kappa[..., None])[..., 0]
-        left = np.empty((*lead, self.p, self.p + 2 * self.m))
-        left[..., : self.p] = np.eye(self.p)
+        left = self.frame.copy() if not lead else np.empty((*lead, self.p, self.p + 2 * self.m))
+        if lead:
+            left[..., : self.p] = np.eye(self.p)
         left[..., self.p : self.p + self.m] = a
         left[..., self.p + self.m :] = k
         slopes = a @ x["gamma"] if self.exogenous else None

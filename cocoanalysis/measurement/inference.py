@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from cocoanalysis.measurement.estimators import Estimator, weighted
 from cocoanalysis.measurement.fitting import Constraints, Solution, null_space
@@ -82,7 +82,7 @@ class Test:
 
     @property
     def p_value(self) -> float:
-        return float(stats.chi2.sf(self.chi2, self.df)) if self.df > 0 else np.nan
+        return float(special.chdtrc(self.df, self.chi2)) if self.df > 0 else np.nan
 
 
 # Information and its inverse ----------------------------------------------------------------------

@@ -73,6 +73,16 @@ class Prepared:
     ledger: pd.DataFrame | None = None
     provenance: str = "yours"
     rows: tuple[Any, ...] = ()  # index of the rows used, one a group
+    source: pd.DataFrame | None = None  # variables, group, weight and cluster of all rows, for resampling
+    call: Call | None = None
+
+    def resampled(self, rng: np.random.Generator) -> Problem:
+        """The same problem on rows (or clusters) drawn with replacement within groups."""
+        assert self.source is not None
+        assert self.call is not None
+        drawn = self.source.iloc[drawn_rows(self.source, self.call, rng)].reset_index(drop=True)
+        again = replace(self.call, bootstrap=0, collapse=None, ordered=list(self.settings["ordered"]))
+        return prepare(drawn, self.model.text if self.model else "", again).problem
 
 
 def model_text(data: Any, model: str | None) -> str:
@@ -113,11 +123,28 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     prepared = _assemble(
         table, frame, keep, member, groups, missing, estimator, call, ordered, weights, clusters, x_names
     )
-    prepared.model = parsed
+    prepared.model, prepared.call = parsed, call
+    if call.bootstrap:
+        others = [c for c in (call.group, call.weights, call.cluster) if c is not None]
+        prepared.source = pd.concat([frame, raw[others]], axis=1).loc[keep]
     prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
     prepared.settings |= {"collapse": recode} if recode else {}
     prepared.remarks += _remarks(prepared, frame, keep, missing, call)
     return prepared
+
+
+def drawn_rows(source: pd.DataFrame, call: Call, rng: np.random.Generator) -> np.ndarray:
+    """Positions drawn with replacement: rows within groups, or whole clusters when there are clusters."""
+    positions = np.arange(len(source))
+    if call.cluster is not None:
+        codes = pd.factorize(source[call.cluster].astype(str))[0]
+        drawn = rng.integers(0, codes.max() + 1, codes.max() + 1)
+        return np.concatenate([positions[codes == c] for c in drawn])
+    if call.group is None:
+        return rng.integers(0, len(source), len(source))
+    codes = pd.factorize(source[call.group].astype(str))[0]
+    parts = [positions[codes == g] for g in range(codes.max() + 1)]
+    return np.concatenate([part[rng.integers(0, len(part), len(part))] for part in parts])
 
 
 # Variables, groups, rows --------------------------------------------------------------------------

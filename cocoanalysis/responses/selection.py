@@ -15,6 +15,8 @@ import pandas as pd
 
 from cocoanalysis.errors import ModelError, ResponseError, listed, suggestion
 
+LARGEST = 1e150  # numbers beyond it overflow when squared and are no answers
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -84,6 +86,11 @@ def numeric_frame(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
                 f"The data have {listed(frame.columns)}.",
                 code="UnknownVariable",
             )
+    plain = frame[list(columns)]
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "fi" for dtype in plain.dtypes):
+        values = plain.to_numpy(dtype=float) + 0.0
+        if not (np.abs(values) > LARGEST).any():
+            return pd.DataFrame(values, index=frame.index, columns=list(columns))
     return pd.DataFrame(
         {name: numeric(frame[name]) for name in columns}, index=frame.index, columns=list(columns), dtype=float
     )
@@ -101,8 +108,8 @@ def numeric(column: pd.Series) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise _not_a_number(column) from error
     values = values + 0.0  # -0.0 becomes 0.0
-    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > 1e150).any():
-        row = int(np.flatnonzero(np.isinf(values) | (np.abs(values) > 1e150))[0])
+    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > LARGEST).any():
+        row = int(np.flatnonzero(np.isinf(values) | (np.abs(values) > LARGEST))[0])
         raise ResponseError(
             f"Column '{column.name}' holds a value that is not finite (first in row {row + 1}); "
             "replace it by a number or leave the cell empty.",
