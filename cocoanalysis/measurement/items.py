@@ -103,7 +103,8 @@ def scale_items(data: Any, scales: Any = None, *, composites: bool = False) -> d
     """Scales as name → item ids, from the survey, a dict, or the columns.
 
     ``scales`` may be a dict, the name of a construct or block, a list of such names (with a survey)
-    or of columns (one scale), or None for every construct of the survey.
+    or of columns (one scale), or None for every construct of the survey (with ``composites`` also those whose
+    items need not agree, and single items).
     """
     if isinstance(scales, Mapping):
         return {str(name): list(members) for name, members in scales.items()}
@@ -137,8 +138,10 @@ def scale_items(data: Any, scales: Any = None, *, composites: bool = False) -> d
 
 
 def _is_scale(construct: Any, composites: bool) -> bool:
-    wanted = composites or not construct.composite
-    return wanted and construct.role != "attention" and len(construct.items) > 1
+    """Attention checks measure nothing; composites and single items can be described, but have no reliability."""
+    if construct.role == "attention":
+        return False
+    return composites or (not construct.composite and len(construct.items) > 1)
 
 
 def _described(scale: str, chosen: Selection) -> pd.DataFrame:

@@ -109,6 +109,7 @@ def ordinal_reliability(
         rows.append(row)
     if not rows:
         raise ModelError(f"None of the scales {listed(scale_items(data, scales))} has three items.", code="TooFewItems")
+    notes = _empty_cells_once(notes)
     settings = {"denominator": denominator, "bootstrap": bootstrap, "cluster": cluster, "level": level}
     return OrdinalReliability(
         pd.DataFrame(rows, columns=list(COLUMNS)),
@@ -118,6 +119,16 @@ def ordinal_reliability(
         chosen.ledger,
         chosen.provenance,
     )
+
+
+def _empty_cells_once(notes: list[Diagnostic]) -> list[Diagnostic]:
+    """One sentence on empty cells for all scales, not one a scale."""
+    sparse = [d for d in notes if d.code == "EmptyCells"]
+    others = [d for d in notes if d.code != "EmptyCells"]
+    if not sparse:
+        return others
+    reason = f"In {len(sparse)} scales some two-way tables of answers have empty cells; they were used as they are."
+    return [*others, Diagnostic("EmptyCells", reason, "note")]
 
 
 def _row(name: str, frame: pd.DataFrame, denominator: str) -> tuple[dict[str, Any], list[Diagnostic]]:

@@ -194,6 +194,9 @@ def reliability(
     rows, items, diagnostics = [], [], []
     for name, members in groups.items():
         chosen = select(data, list(members))
+        if len(members) < 2 and len(groups) > 1:
+            diagnostics.append(Diagnostic("TooFewItems", f"{name} has one item and no row: alpha needs two.", "note"))
+            continue
         row, table, faults = _scale_row(name, chosen, method, level)
         if interval == "bootstrap":
             weights = draws(data, len(chosen.frame), cluster, bootstrap, seed)
