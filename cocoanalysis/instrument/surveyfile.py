@@ -11,6 +11,7 @@ from typing import Any
 
 from cocoanalysis.errors import listed, suggestion
 from cocoanalysis.instrument import fileform as form
+from cocoanalysis.instrument import wording as _wording  # noqa: F401  # registers its checks
 from cocoanalysis.instrument.checking import doubts_of
 from cocoanalysis.instrument.findings import Finding, Place, fault, refuse
 from cocoanalysis.instrument.instrumentfile import changes, instrument_from, prose, prose_words, version_faults
