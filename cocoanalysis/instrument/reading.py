@@ -8,6 +8,7 @@ from `checking` and stay with the survey.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from cocoanalysis.errors import InstrumentError, listed, suggestion
@@ -15,6 +16,7 @@ from cocoanalysis.instrument import fileform as form
 from cocoanalysis.instrument.extending import extended
 from cocoanalysis.instrument.findings import Finding, fault, refuse
 from cocoanalysis.instrument.instrumentfile import instrument_from, version_faults
+from cocoanalysis.instrument.lints import platform_findings
 from cocoanalysis.instrument.model import Instrument, Survey
 from cocoanalysis.instrument.surveyfile import survey_from
 from cocoanalysis.instrument.validation import fit
@@ -118,23 +120,29 @@ def _base_of(source: Source, depth: int) -> tuple[Source | None, list[Finding]]:
     return read_yaml(source.path.parent / relative), []
 
 
-def check_survey(path: str | Path) -> list[Finding]:
+def check_survey(path: str | Path, platforms: Iterable[str] = ()) -> list[Finding]:
     """Every fault and doubt of a survey, in the order of files and lines.
 
     Parameters
     ----------
     path : a folder with survey.yaml, the file, or the name of a bundled survey
+    platforms : also say what these platforms would change or misread (limesurvey, qualtrics, …)
 
     Returns
     -------
     list of Finding, each printing as 'file:line:column: severity code: sentence'; with faults,
     only the faults (a survey that cannot be read has no doubts yet)
+
+    Raises
+    ------
+    InstrumentError : UnknownPlatform
     """
     try:
-        survey = read_survey(path)
+        source, instruments, faults = survey_sources(read_yaml(survey_file(path)))
+        survey = survey_from(source, instruments, faults)
     except InstrumentError as refused:
         return [finding for finding in refused.findings if isinstance(finding, Finding)]
-    return list(survey.findings())
+    return [*survey.findings(), *platform_findings(survey, [source, *instruments], platforms)]
 
 
 def survey_file(path: str | Path) -> Path:
