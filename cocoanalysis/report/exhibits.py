@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+import cocoanalysis as coco
 from cocoanalysis.report import plots, tables, words
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.study import Study
 from cocoanalysis.report.tables import written
+from cocoanalysis.responses.screening import with_and_without
 
 SECTIONS = {
     "instrument": "Instrument: what is asked?",
@@ -94,42 +96,17 @@ def exhibit(section: str, title: str, *covers: str) -> Callable[[Callable[[Study
 
 @exhibit("instrument", "Constructs")
 def constructs(study: Study) -> Iterator[Any]:
-    survey = study.survey
-    rows = [
-        {
-            "construct": plain(survey.label(name)),
-            "point": construct.point or "",
-            "role": construct.role.replace("_", " "),
-            "n_items": len(construct.items),
-            "reversed": sum(survey.items[item].key < 0 for item in construct.items),
-            "scale": plain(construct.scale.title.get("en", construct.scale.id)) if construct.scale else "",
-            "kind": "composite" if construct.composite else "reflective",
-        }
-        for name, construct in survey.constructs.items()
-    ]
-    yield (
-        "The ids of the points are this project's labels. The items are this project's operationalisation, "
-        "not the source's own questions."
-        if any(row["point"] for row in rows)
-        else "Constructs and their items, in the order of the files."
-    )
-    yield tables.framed(pd.DataFrame(rows), title="Constructs", id="coco-constructs")
+    if any(construct.point for construct in study.survey.constructs.values()):
+        yield (
+            "The ids of the points are this project's labels. The items are this project's operationalisation, "
+            "not the source's own questions, and drafts until they have been piloted."
+        )
+    yield tables.constructs(study.survey)
 
 
 @exhibit("instrument", "Questions")
 def questions(study: Study) -> Iterator[Any]:
-    survey = study.survey
-    rows = [
-        {
-            "item": item.id,
-            "question": plain(item.question("en")),
-            "key": "reversed" if item.key < 0 else "",
-            "source": plain(item.source),
-            "status": ", ".join(f"{language}: {status}" for language, status in item.status.items()),
-        }
-        for item in survey.items.values()
-    ]
-    yield tables.framed(pd.DataFrame(rows), title="Questions", id="coco-questions")
+    yield tables.items(study.survey)
 
 
 # --- responses ------------------------------------------------------------------------------------
@@ -137,9 +114,21 @@ def questions(study: Study) -> Iterator[Any]:
 
 @exhibit("responses", "Sample flow", "flow")
 def flow(study: Study) -> Iterator[Any]:
-    yield words.flow(study.responses)
-    yield plots.flow(study.responses)
-    yield tables.flow(study.responses)
+    shown = study.responses if study.plan is None else study.verdicts  # whose ledger has the plan's exclusions
+    yield words.flow(shown)
+    yield plots.flow(shown)
+    yield tables.flow(shown)
+
+
+@exhibit("responses", "Careless answers", "quality")
+def quality(study: Study) -> Iterator[Any]:
+    yield tables.screening(study.responses.screening)
+    compared = with_and_without(study.responses, "careless_flags >= 2")
+    wide = compared.pivot(index="score", columns="sample", values=["n", "mean", "sd"])
+    wide.columns = pd.Index([", ".join((tables.heading(pair[0]), str(pair[1]))) for pair in wide.columns.to_list()])
+    wide = wide.loc[compared["score"].drop_duplicates()].rename(index=study.survey.label)
+    title = "Scores with and without careless answers"
+    yield tables.framed(wide, title=title, id="coco-careless", source=study.responses)
 
 
 @exhibit("responses", "Missing answers")
@@ -147,7 +136,7 @@ def missing(study: Study) -> Iterator[Any]:
     if not study.responses.missing[study.survey.item_ids()].notna().to_numpy().any():
         yield "No answer is missing."
         return
-    yield plots.missing(study.responses)
+    yield plots.missing(study.responses, study.factor_items)
     yield tables.missing(study.responses)
 
 
@@ -195,7 +184,40 @@ def exploratory(study: Study) -> Iterator[Any]:
     yield tables.loadings(study.explored, suppress=0.2)
     if study.explored.factor_correlations.shape[0] > 1:
         yield tables.correlations(study.explored)
-    yield plots.correlations(study.responses if study.block is None else study.halves[0])
+    yield plots.correlations(study.halves[0], names=study.factor_items)
+
+
+@exhibit("measurement", "Confirmatory factor analysis and its rivals", "halves", "fit", "rivals")
+def confirmatory(study: Study) -> Iterator[Any]:
+    yield (
+        f"Confirmed on the other half of the clusters (n = {len(study.halves[1])}), which the exploration did not see. "
+        "Conventional cut-offs (Hu and Bentler, 1999): CFI .95, RMSEA .06, SRMR .08; they are no tests."
+    )
+    yield words.fit(study.confirmed)
+    yield tables.fit(study.rivals)
+    yield plots.path(study.confirmed)
+    yield tables.parameters(study.confirmed)
+
+
+@exhibit("measurement", "Ordinal beside robust", "ordinal")
+def ordinal(study: Study) -> Iterator[Any]:
+    yield tables.fit({"robust ML (FIML)": study.confirmed, "ordered answers (WLSMV)": study.ordinal})
+    yield tables.loadings_side_by_side({"robust ML": study.confirmed, "WLSMV": study.ordinal})
+
+
+@exhibit("measurement", "Where the model misfits", "residuals")
+def misfit(study: Study) -> Iterator[Any]:
+    yield tables.modifications(study.confirmed)
+    yield tables.residuals(study.confirmed)
+
+
+@exhibit("measurement", "Are the scales distinct?", "discriminant")
+def discriminant(study: Study) -> Iterator[Any]:
+    if len(study.reflective) < 2:
+        return
+    yield tables.htmt(study.discriminant)
+    if study.general is not None:
+        yield tables.estimates(study.general, id="coco-general")
 
 
 @exhibit("measurement", "Reliability", "reliability")
@@ -203,11 +225,18 @@ def reliability(study: Study) -> Iterator[Any]:
     yield tables.reliability(study.reliability)
 
 
-@exhibit("measurement", "Agreement within clusters")
+@exhibit("measurement", "Agreement within clusters", "aggregation")
 def agreement(study: Study) -> Iterator[Any]:
     if study.survey.cluster is None:
         return
     yield tables.icc(study.agreement)
+    rows = []
+    for name in study.reflective:
+        found = coco.rwg(study.responses, study.survey.item_ids(name), study.survey.cluster)
+        rows.append({"scale": plain(study.survey.label(name)), **found.glance().iloc[0].to_dict()})
+    yield tables.framed(
+        pd.DataFrame(rows), title="Agreement r_wg(j) over clusters", id="coco-rwg", source=study.responses
+    )
 
 
 # --- propositions -----------------------------------------------------------------------------------
@@ -276,3 +305,14 @@ def equations(study: Study) -> Iterator[Any]:
                 yield Equation(f"{fit.formula}")
                 yield Equation(fit.equation)
                 yield tables.regressions(fit, title=f"{row.numbers['hypothesis']}: {fit.formula.split('~')[0].strip()}")
+
+
+@exhibit("propositions", "Indirect associations", "mediation")
+def indirect(study: Study) -> Iterator[Any]:
+    if study.plan is None or not any(one.through for one in study.plan.hypotheses):
+        return
+    for found in study.indirect:
+        yield tables.estimates(found, title=found.title, id="coco-indirect")
+        yield tables.framed(
+            found.sensitivity, title="Sensitivity to what was not measured", id="coco-sensitivity", source=found
+        )

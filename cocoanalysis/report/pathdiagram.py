@@ -8,6 +8,7 @@ way; the data cannot show that it does.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cocoanalysis.errors import ModelError
-from cocoanalysis.report.labels import figure_text, label
+from cocoanalysis.report.labels import figure_text, item_label, label
 from cocoanalysis.report.tables import written
 
 INK, FAINT = "#222222", "#999999"
@@ -89,7 +90,8 @@ def _measurement(ax: Axes, result: Any, indicators: list[Edge], covariances: lis
     for name in factors:
         _node(ax, across[name], height[name], label(result, name), round_=True)
     for item in items:
-        _node(ax, 10.0, height[item], label(result, item), round_=False, side="left")
+        words = textwrap.shorten(item_label(result, item), 62, placeholder=" …")
+        _node(ax, 10.0, height[item], words, round_=False, side="left")
     ax.set_xlim(-0.5 if higher else 2.5, 17)
     ax.set_ylim(-len(items) + 0.2, 0.8)
 
@@ -125,7 +127,7 @@ def _stretch(ax: Axes, inches: float) -> None:
 def _node(ax: Axes, x: float, y: float, text: str, *, round_: bool, side: str = "center") -> None:
     style = "round,pad=0.5,rounding_size=0.9" if round_ else "square,pad=0.25"
     box = {"boxstyle": style, "facecolor": "#EAF2F8" if round_ else "white", "edgecolor": INK, "linewidth": 0.8}
-    shown = "\n".join(figure_text(line, 26 if side == "center" else 58) for line in text.split("\n"))
+    shown = "\n".join(figure_text(line, 26 if side == "center" else 80) for line in text.split("\n"))
     ax.text(x, y, shown, ha=side, va="center", fontsize=8, bbox=box, zorder=3)
 
 

@@ -154,12 +154,13 @@ def flow(responses: Any, ax: Axes | None = None) -> Axes:
 # --- measurement -------------------------------------------------------------------------------
 
 
-def correlations(result: Any, ax: Axes | None = None) -> Axes:
+def correlations(result: Any, ax: Axes | None = None, *, names: str | Sequence[str] | None = None) -> Axes:
     """Correlation heat map, in the order of the constructs when the survey says which item is whose.
 
-    ``result`` is a result with ``.correlations``, a square DataFrame, or Responses (Pearson, pairwise).
+    ``result`` is a result with ``.correlations``, a square DataFrame, or Responses (Pearson, pairwise,
+    keyed; ``names`` says of which items).
     """
-    matrix = _correlation_matrix(result)
+    matrix = _correlation_matrix(result, names)
     groups = _constructs_of(result, list(matrix.columns))
     order = [name for members in groups.values() for name in members]
     matrix = matrix.loc[order, order]
@@ -495,9 +496,9 @@ def _point_label(scale: Any, code: int) -> str:
     return str(text.get("en") or next(iter(text.values())))
 
 
-def _correlation_matrix(result: Any) -> pd.DataFrame:
+def _correlation_matrix(result: Any, names: str | Sequence[str] | None) -> pd.DataFrame:
     if hasattr(result, "ledger") and hasattr(result, "items"):
-        return result.items(None, keyed=True).corr()
+        return result.items(names, keyed=True).corr()
     matrix = result if isinstance(result, pd.DataFrame) else getattr(result, "correlations", None)
     if not isinstance(matrix, pd.DataFrame) or matrix.shape[0] != matrix.shape[1]:
         raise ModelError(

@@ -33,6 +33,7 @@ from cocoanalysis.result import PROVENANCES
 
 BUNDLED = ("cocreation", "unit-climate")
 MANIFEST = "site.json"
+LONG = 45  # rows of a table beyond which it is folded away
 
 
 class Shown(NamedTuple):
@@ -192,13 +193,10 @@ def _table_part(table: GT, name: str, writer: Writer) -> dict[str, Any]:
         text = frame.to_csv(index=not hasattr(frame.index, "step"), lineterminator="\n")
         numbers = writer.write(f"tables/{name}.csv", text)
     title = origin.title if origin is not None else "Table"
-    return {
-        "kind": "table",
-        "html": bare_table(table, name),
-        "title": title,
-        "numbers": numbers,
-        "signed": origin is not None,
-    }
+    shown = bare_table(table, name)
+    rows = shown.count("<tr") - 2
+    part = {"kind": "table", "html": shown, "title": title, "numbers": numbers, "rows": rows, "long": rows > LONG}
+    return {**part, "signed": origin is not None}
 
 
 def _figure_part(ax: Any, name: str, writer: Writer) -> dict[str, Any]:
@@ -230,7 +228,7 @@ def bare_table(table: GT, name: str) -> str:
             if element.get(key):
                 names = [ids[one] for one in element.get(key).split() if one in ids]
                 element.set(key, " ".join(names)) if names else element.attrib.pop(key)
-        if element.tag == "td" and len(element.text_content()) > 60:
+        if element.tag in {"td", "th"} and len(element.text_content()) > (60 if element.tag == "td" else 25):
             element.set("class", f"{element.get('class', '')} long".strip())
         for key in [key for key in element.attrib if key.startswith("data-")]:
             element.attrib.pop(key)

@@ -46,7 +46,7 @@ class Study:
 
     @cached_property
     def responses(self) -> Any:
-        return coco.read_responses(self.path, self.survey)
+        return coco.read_responses(self.path, self.survey).screen()
 
     @cached_property
     def halves(self) -> tuple[Any, Any]:
@@ -88,6 +88,36 @@ class Study:
         return coco.reliability(self.responses)
 
     @cached_property
+    def rivals(self) -> dict[str, Any]:
+        """The measurement model and its rivals on the second half: robust ML, incomplete rows kept."""
+        return {
+            name: coco.cfa(self.halves[1], syntax, estimator="mlr", **options)
+            for name, (syntax, options) in models(self.survey, self.reflective).items()
+        }
+
+    @cached_property
+    def confirmed(self) -> Any:
+        """The measurement model itself."""
+        return next(iter(self.rivals.values()))
+
+    @cached_property
+    def ordinal(self) -> Any:
+        """The measurement model with the items as ordered answers."""
+        syntax = self.survey.measurement_model(self.reflective)
+        return coco.cfa(self.halves[1], syntax, estimator="wlsmv")
+
+    @cached_property
+    def discriminant(self) -> Any:
+        return coco.htmt(self.responses, self.reflective, bootstrap=500, cluster=self.survey.cluster, seed=self.seed)
+
+    @cached_property
+    def general(self) -> Any:
+        """How much one general factor explains; None with fewer than three group factors."""
+        if len(self.reflective) < 3:
+            return None
+        return coco.omega(self.responses, self.factor_items, factors=len(self.reflective), seed=self.seed)
+
+    @cached_property
     def agreement(self) -> Any:
         names = [name for name in self.survey.construct_ids() if not self.survey.constructs[name].composite]
         return coco.icc(self.responses, names, self.survey.cluster)
@@ -103,3 +133,39 @@ class Study:
     @cached_property
     def verdicts(self) -> Any:
         return coco.judge(self.plan, self.responses, seed=self.seed)
+
+    @cached_property
+    def indirect(self) -> list[Any]:
+        """Every indirect association of the plan with its sensitivity, one result a predictor and outcome."""
+        found = []
+        for one in self.plan.hypotheses:
+            for outcome in one.outcome if one.through else ():
+                for predictor in one.predictor:
+                    found.append(self._mediated(one, outcome, predictor))
+        return found
+
+    def _mediated(self, one: Any, outcome: str, predictor: str) -> Any:
+        return coco.mediate(
+            self.responses,
+            outcome=outcome,
+            predictor=predictor,
+            mediators=[list(chain) for chain in one.through],
+            controls=self.plan.controls(one),
+            interval="monte_carlo",
+            seed=self.seed,
+        )
+
+
+def models(survey: Any, constructs: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Syntax and options of the measurement model and of its rivals, as far as it has any."""
+    correlated = survey.measurement_model(constructs)
+    found: dict[str, tuple[str, dict[str, Any]]] = {f"{len(constructs)} correlated factors": (correlated, {})}
+    if len(constructs) < 2:
+        return {"one factor": (correlated, {})}
+    items = " + ".join(survey.item_ids(constructs))
+    found["one factor"] = (f"general =~ {items}", {})
+    if len(constructs) > 3:
+        found["second order"] = (f"{correlated}general =~ {' + '.join(constructs)}\n", {})
+    if len(constructs) > 2:
+        found["bifactor"] = (f"general =~ {items}\n{correlated}", {"orthogonal": True, "std_lv": True})
+    return found

@@ -135,6 +135,12 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "f": ("F", "number"),
     "k": ("Mean cluster size", "number"),
     "rwg": ("r_wg", "bounded"),
+    "mi": ("MI", "number"),
+    "epc": ("Expected change", "number3"),
+    "sepc_all": ("Standardised change", "number3"),
+    "n_flagged": ("Flagged", "count"),
+    "share_flagged": ("Share", "percent"),
+    "residual": ("Residual", "bounded"),
     "lhs": ("Left", "text"),
     "op": ("", "text"),
     "rhs": ("Right", "text"),
@@ -167,10 +173,10 @@ def estimates(result: Any, *, title: str | None = None, id: str = "coco-estimate
     return _table(result, result.tidy(), title or result.title, id=id)
 
 
-def framed(frame: pd.DataFrame, *, title: str = "Table", id: str = "coco-frame") -> GT:
-    """A plain DataFrame in the look of the report."""
+def framed(frame: pd.DataFrame, *, title: str = "Table", id: str = "coco-frame", source: Any = None) -> GT:
+    """A plain DataFrame in the look of the report; ``source`` is the result or the responses it was made from."""
     plain_index = isinstance(frame.index, pd.RangeIndex)
-    return _table(frame, frame if plain_index else frame.reset_index(), title, id=id)
+    return _table(frame if source is None else source, frame if plain_index else frame.reset_index(), title, id=id)
 
 
 def constructs(survey: Any) -> GT:
@@ -306,7 +312,7 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
     rows, robust = [], False
     for name, model in models.items():
         row = model.glance().iloc[0]
-        chosen, scaled = _chosen_measures(row)
+        chosen, scaled = chosen_measures(row)
         robust = robust or scaled
         rows.append({"model": plain(name), **chosen, "remark": _faults(model)})
     shown = _without_empty(pd.DataFrame(rows))
@@ -319,15 +325,22 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
     )
 
 
-def _chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
+def chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
+    """The measures of one fit that belong together: robust where they exist, else scaled, else plain.
+
+    The second value says whether χ² is a scaled one. An interval is shown only for the RMSEA it belongs to.
+    """
+
     def first(*names: str) -> Any:
         return next((row[name] for name in names if name in row.index and pd.notna(row[name])), np.nan)
 
+    scaled = pd.notna(row.get("chi2_scaled", np.nan))
+    tail = "_scaled" if scaled else ""
     chosen = {
         "n": first("n"),
-        "chi2": first("chi2_scaled", "chi2"),
-        "df": first("df_scaled", "df"),
-        "p_value": first("p_value_scaled", "p_value"),
+        "chi2": first(f"chi2{tail}"),
+        "df": first(f"df{tail}", "df"),
+        "p_value": first(f"p_value{tail}"),
         "cfi": first("cfi_robust", "cfi_scaled", "cfi"),
         "tli": first("tli_robust", "tli_scaled", "tli"),
         "rmsea": first("rmsea_robust", "rmsea_scaled", "rmsea"),
@@ -336,7 +349,82 @@ def _chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
     lower, upper = (row.get(f"rmsea_{side}{kind}", np.nan) for side in ("lower", "upper"))
     chosen["rmsea 90 % CI"] = interval(lower, upper, "bounded3")
     chosen["srmr"] = first("srmr")
-    return chosen, pd.notna(row.get("chi2_scaled", np.nan))
+    return chosen, scaled
+
+
+def parameters(result: Any) -> GT:
+    """Every parameter of a fitted model: estimate, error, interval and its standardised value."""
+    frame = result.tidy(standardized=True)
+    shown = frame[_present(frame, "lhs", "op", "rhs", "group", "est", "se", "z", "p_value")].copy()
+    if frame.get("group", pd.Series(dtype=object)).nunique() < 2:
+        shown = shown.drop(columns=_present(shown, "group"))
+    shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number3")
+    shown = _without_empty(shown.join(frame[_present(frame, "std_all")]))
+    return _table(result, shown, f"{result.title}: parameters", id="coco-parameters", raw=frame)
+
+
+def loadings_side_by_side(fits: Mapping[str, Any]) -> GT:
+    """Standardised loadings of several fits of one model, item by item."""
+    columns = {}
+    for name, model in fits.items():
+        table = model.tidy(standardized=True)
+        table = table[table["op"] == "=~"]
+        columns[plain(name)] = table.set_index(["lhs", "rhs"])["std_all"]
+    raw = pd.DataFrame(columns).reset_index(names=["factor", "item"])
+    models = list(fits.values())
+    shown = raw.assign(factor=[label(models[0], name) for name in raw["factor"]])
+    shown["item"] = [item_label(models[0], name) for name in raw["item"]]
+    table = _table(
+        models, shown, "Standardised loadings", id="coco-beside", rowname="item", groupname="factor", raw=raw
+    )
+    return table.fmt(_writer("bounded"), columns=list(columns))
+
+
+def modifications(result: Any, most: int = 10) -> GT:
+    """The parameters whose release would lower χ² most; a description of misfit, no licence to free them."""
+    frame = result.modification_indices()
+    largest = frame.sort_values("mi", ascending=False, kind="stable").head(most).reset_index(drop=True)
+    shown = largest[_present(largest, "lhs", "op", "rhs", "mi", "epc", "sepc_all")]
+    notes = [f"The {len(shown)} largest of {len(frame)}. Freeing them after the fact makes a model exploratory."]
+    return _table(result, shown, "Modification indices", id="coco-modifications", notes=notes, raw=frame)
+
+
+def residuals(result: Any, most: int = 10) -> GT:
+    """The pairs of items whose correlation the model misses most."""
+    matrix = result.residuals("cor")
+    rows, columns = np.tril_indices(len(matrix), -1)
+    values = matrix.to_numpy(dtype=float)[rows, columns]
+    frame = pd.DataFrame({"a": matrix.index[rows], "b": matrix.columns[columns], "residual": values})
+    order = frame["residual"].abs().sort_values(ascending=False, kind="stable").index
+    shown = frame.loc[order[:most]].reset_index(drop=True)
+    share = float((frame["residual"].abs() > 0.1).mean())
+    notes = [f"{100 * share:.0f} % of the {len(frame)} residual correlations exceed .10 in absolute size."]
+    for name in ("a", "b"):
+        shown[name] = [item_label(result, value) for value in shown[name]]
+    shown = shown.rename(columns={"a": "item", "b": "with"})
+    table = _table(result, shown, "Residual correlations", id="coco-residuals", notes=notes, raw=frame)
+    return table.fmt(_writer("bounded"), columns="residual")
+
+
+def htmt(result: Any) -> GT:
+    """Heterotrait–monotrait ratios pair by pair, with their intervals."""
+    frame = result.tidy()
+    shown = pd.DataFrame({key: [label(result, name) for name in frame[key]] for key in ("a", "b")})
+    shown.columns = pd.Index(["scale", "with"])
+    shown["htmt"] = frame["htmt"]
+    shown["ci"] = intervals(frame, "lower", "upper", "bounded")
+    return _table(result, _without_empty(shown), result.title, id="coco-htmt", raw=frame)
+
+
+def screening(result: Any) -> GT:
+    """Indices of careless answering: what each flags by which cut-off, and how many rows."""
+    frame = result.tidy()
+    shown = frame[
+        _present(frame, "title", "careless", "cutoff", "convention", "n", "n_flagged", "share_flagged", "note")
+    ]
+    shown = _without_empty(shown.rename(columns={"title": "index"}))
+    table = _table(result, shown, result.title, id="coco-screening", rowname="index", raw=frame)
+    return table.fmt(_writer("percent"), columns="share_flagged") if "share_flagged" in shown else table
 
 
 def invariance(result: Any) -> GT:
@@ -400,11 +488,11 @@ def verdicts(result: Any, *, label: str | None = None) -> GT:
     ``label`` keeps the rows whose label begins so ('confirmatory', 'exploratory', 'gate').
     """
     frame = labelled(result.tidy(), label)
-    shown = frame[_present(frame, "hypothesis", "outcome", "predictor", "expected", "estimate")].copy()
+    shown = frame[_present(frame, "hypothesis", "predictor", "outcome", "expected", "verdict", "estimate")].copy()
     for name in _present(shown, "outcome", "predictor"):
         shown[name] = [phrase(result, value) for value in shown[name]]
     shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number")
-    shown = shown.join(frame[_present(frame, "p_adjusted", "sesoi", "verdict", "reason", "label")])
+    shown = shown.join(frame[_present(frame, "p_adjusted", "sesoi", "reason", "label")])
     shown = shown if frame["label"].nunique() > 1 else shown.drop(columns="label")
     title = "Verdicts" if label is None else f"Verdicts: {label}"
     table = _table(

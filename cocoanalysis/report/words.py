@@ -11,7 +11,7 @@ import pandas as pd
 
 from cocoanalysis.errors import ModelError, listed, suggestion
 from cocoanalysis.report.labels import label, phrase
-from cocoanalysis.report.tables import interval, written
+from cocoanalysis.report.tables import chosen_measures, interval, written
 
 SOURCES = {"synthetic": "In the synthetic data, ", "public real": "", "yours": ""}
 
@@ -46,17 +46,16 @@ def fit(result: Any) -> str:
     faults = [str(d) for d in getattr(result, "diagnostics", ()) if getattr(d, "severity", "error") == "error"]
     if faults:
         return _sentence(result, f"the model may not be interpreted ({'; '.join(faults)})")
-    row = result.glance().iloc[0]
-    scaled = _there(row.get("chi2_scaled"))
-    tail = "_scaled" if scaled else ""
-    size = f"{written(row[f'df{tail}'], 'df')}, N = {written(row['n'], 'count')}"
-    chi2 = f"χ²({size}) = {written(row[f'chi2{tail}'], 'number')}"
-    names = [("CFI", "cfi"), ("TLI", "tli"), ("RMSEA", "rmsea"), ("SRMR", "srmr")]
-    measures = [f"{name} = {written(row[key], 'bounded3')}" for name, key in names if _there(row.get(key))]
-    span = interval(row.get("rmsea_lower"), row.get("rmsea_upper"), "bounded3")
-    measures = [f"{text}, 90 % CI {span}" if text.startswith("RMSEA") and span else text for text in measures]
-    kind = "scaled " if scaled else ""
-    return _sentence(result, f"{kind}{chi2}, {_p(row[f'p_value{tail}'])}, {', '.join(measures)}")
+    shown, scaled = chosen_measures(result.glance().iloc[0])
+    size = f"{written(shown['df'], 'df')}, N = {written(shown['n'], 'count')}"
+    chi2 = f"{'scaled ' if scaled else ''}χ²({size}) = {written(shown['chi2'], 'number')}, {_p(shown['p_value'])}"
+    span = shown["rmsea 90 % CI"]
+    measures = [
+        f"{name} = {written(shown[key], 'bounded3')}" + (f", 90 % CI {span}" if key == "rmsea" and span else "")
+        for name, key in (("CFI", "cfi"), ("TLI", "tli"), ("RMSEA", "rmsea"), ("SRMR", "srmr"))
+        if _there(shown[key])
+    ]
+    return _sentence(result, f"{chi2}, {', '.join(measures)}")
 
 
 def reliability(result: Any, scale: str) -> str:

@@ -51,10 +51,11 @@ def test_numbers_are_written_as_apa_asks(value, kind, shown):
 def test_verdicts_show_expectation_estimate_interval_and_reason(verdicts):
     table = tables.verdicts(verdicts)
     first, last = cells(table)[0], cells(table)[-1]
-    assert first[:5] == ["H1", "outcome", "Mobilising", "+", "0.31"]
-    assert first[5] == "[0.21,\u00a00.41]"
+    assert first[:5] == ["H1", "Mobilising", "outcome", "+", "supported"]
+    assert first[5:7] == ["0.31", "[0.21,\u00a00.41]"]
+    assert first[6] == "[0.21,\u00a00.41]"
     assert "substantial" in first
-    assert last[4] == ""
+    assert last[5] == ""
     assert "not testable" in last
     assert SYNTHETIC in table.as_raw_html()
 
