@@ -28,6 +28,8 @@ PUBLIC = {
     "missingness": "responses.missing",
     "little_mcar": "responses.missing",
     "impute": "responses.imputation",
+    "anonymity": "responses.disclosure",
+    "safe_table": "responses.disclosure",
     # measurement: are the scales any good?
     "item_analysis": "measurement.items",
     "kmo": "measurement.retention",
