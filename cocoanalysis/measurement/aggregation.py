@@ -231,6 +231,14 @@ def icc(
     ICC(1) = (MSB − MSW)/(MSB + (k − 1) MSW), ICC(2) = (MSB − MSW)/MSB (Bliese, 2000); with reml ICC(1) = τ²/(τ² + σ²)
     and ICC(2) = kτ²/(kτ² + σ²). The interval comes from F and is exact for groups of equal size. The design effect
     is 1 + (k − 1) ICC(1). Rows without the variable are left out of its row.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.icc(responses, ["leadership", "hostility"], "company").tidy()["icc1"].round(3).tolist()
+    [0.089, 0.054]
     """
     one_of(size, ("k0", "mean"), "group size")
     one_of(method, ("anova", "reml"), "method")
@@ -346,6 +354,14 @@ def rwg(
     -----
     James, Demaree & Wolf (1984): r_wg(j) = j(1 − s̄²/σ²) / (j(1 − s̄²/σ²) + s̄²/σ²). A mean variance above the
     null's counts as no agreement (0), as in R's multilevel. People with a missing item are left out.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.rwg(responses, "leadership", "company").tidy()["rwg"].round(2).head(3).tolist()
+    [0.85, 0.88, 0.83]
     """
     source, complete, codes, labels, notes = _complete(data, items, cluster)
     size = options or _options(source, notes)
@@ -369,6 +385,14 @@ def average_deviation(data: Any, items: Names, cluster: str, *, around: str = "m
 
     The AD index: mean absolute deviation, averaged over the items (Burke, Finkelstein & Dusig, 1999). A value up
     to a sixth of the number of options is commonly read as agreement (Burke & Dunlap, 2002).
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.average_deviation(responses, "leadership", "company").tidy()["ad"].round(2).head(3).tolist()
+    [0.92, 0.89, 0.93]
     """
     one_of(around, ("mean", "median"), "centre")
     source, complete, codes, labels, notes = _complete(data, items, cluster)
@@ -475,6 +499,14 @@ def within_between(data: Any, variables: Sequence[str], cluster: str) -> WithinB
     eta_x, eta_y (correlation of a person's value with the group's mean).
 
     The raw correlation is η_x η_y r_between + √(1 − η_x²) √(1 − η_y²) r_within (Dansereau, Alutto & Yammarino, 1984).
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.within_between(responses, ["leadership", "hostility"], "company").tidy()["between"].round(2).tolist()
+    [-0.63]
     """
     source = nested(data, variables, cluster)
     names = list(source.frame.columns)

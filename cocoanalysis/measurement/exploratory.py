@@ -191,6 +191,15 @@ def efa(
     discrepancy F; TLI after Tucker & Lewis (1973) with the same factor for the null model;
     RMSEA = √(χ²/(df · n) − 1/(n − 1)), its interval by n − 1; BIC = χ² − df log n; srmr without the diagonal.
     A confirmatory fit divides by n, as lavaan; in small samples the two differ in the third digit.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> explored = coco.efa(responses, factors=3, extraction="ml", rotation="oblimin")
+    >>> explored.loadings.abs().idxmax(axis=1)["host3"], round(explored.fit["rmsea"], 3)
+    ('F2', 0.113)
     """
     one_of(extraction, EXTRACTIONS, "extraction")
     one_of(rotation, ["none", *ROTATIONS], "rotation")

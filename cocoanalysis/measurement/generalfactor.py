@@ -109,6 +109,15 @@ def omega(
     correlation matrix (McDonald, 1999; Zinbarg et al., 2005). Items are never turned round: one that runs against
     the others is named. ECV and PUC: Rodriguez, Reise & Haviland (2016), items belonging to the group factor on
     which they load most.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> found = coco.omega(responses, ["leadership", "significance"], factors=3)
+    >>> round(found.omega_h, 2), round(found.omega_total, 2)
+    (0.76, 0.93)
     """
     one_of(method, METHODS, "method")
     options: dict[str, Any] = {"correlation": correlation, "n": n, "missing": missing, "smooth": smooth}

@@ -82,6 +82,14 @@ def item_analysis(
     Skewness and excess kurtosis are m₃/s³ and m₄/s⁴ − 3 (psych's type 3). Item–rest correlations and alpha
     without the item use pairwise complete answers, as psych's ``alpha``. Floor and ceiling are the shares in
     the lowest and highest option of the response scale (of a plain DataFrame: of the answers).
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.item_analysis(responses, "hostility").suspects
+    []
     """
     groups = scale_items(data, items if scales is None else scales, composites=True)
     tables, diagnostics = [], []

@@ -89,6 +89,14 @@ def ordinal_reliability(
     omega_ordinal: Green & Yang (2009), equation 21, from one factor fitted to the polychoric correlations by
     diagonally weighted least squares. alpha_ordinal: Zumbo, Gadermann & Zeisser (2007), alpha of the polychoric
     correlations; Chalmers (2018) tells why it is no reliability of the observed score.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.ordinal_reliability(responses).tidy()["omega_ordinal"].round(2).tolist()
+    [0.91, 0.83, 0.9]
     """
     one_of(denominator, ("implied", "observed"), "denominator")
     rows, notes = [], []

@@ -143,7 +143,17 @@ class ParallelAnalysis(Result):
 
     def notes(self) -> list[str]:
         found = f"Random data suggest {self.n_factors} common factors and {self.n_components} components."
-        return [*super().notes(), found]
+        return [*super().notes(), found, *self._inflated()]
+
+    def _inflated(self) -> list[str]:
+        """A warning when the first random factors alone stopped the count."""
+        above = (self.table["factors"] > self.table["factors_simulated"]).to_numpy()
+        if not above[self.n_factors + 1 :].any():
+            return []
+        return [
+            "Later common factors exceed their random counterparts although an earlier one does not: with few items, "
+            "random data often give Heywood cases, which inflate the first random eigenvalue. Look at the components."
+        ]
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,6 +201,14 @@ def kmo(data: Any, items: str | Sequence[str] | None = None, **options: Any) -> 
     Notes
     -----
     Kaiser & Rice (1974): squared correlations over themselves plus squared anti-image (partial) correlations.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> round(coco.kmo(responses).overall, 2)
+    0.89
     """
     found = correlate(data, items, **options)
     overall, each = sampling_adequacy(found.matrix)
@@ -211,6 +229,14 @@ def bartlett(data: Any, items: str | Sequence[str] | None = None, **options: Any
 
     χ² = −(n − 1 − (2p + 5)/6) log|R| with p(p − 1)/2 degrees of freedom (Bartlett, 1951).
     Arguments as in `kmo`; a correlation matrix needs ``n``.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> int(coco.bartlett(responses).df)
+    171
     """
     found = correlate(data, items, **options)
     n, p = found.sample_size(), len(found.names)
@@ -223,6 +249,14 @@ def velicer_map(data: Any, items: str | Sequence[str] | None = None, **options: 
     """Count the components after which the items share least with each other.
 
     Velicer (1976), and with the fourth power Velicer, Eaton & Fava (2000). Arguments as in `kmo`.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.velicer_map(responses).n_components
+    3
     """
     found = correlate(data, items, **options)
     squares, fourths = average_partials(found.matrix)
@@ -271,6 +305,15 @@ def parallel_analysis(
     the communalities of a one-factor minres solution, observed and random alike. Correlation matrices of
     normal data are drawn as Wishart matrices (Bartlett's decomposition), which has the same distribution
     as drawing the data.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> found = coco.parallel_analysis(responses)
+    >>> found.n_factors, found.n_components
+    (6, 4)
     """
     _check_simulation(replicates, quantile, simulated)
     found = correlate(data, items, correlation=correlation, n=n, missing=missing, smooth=smooth)
@@ -357,6 +400,14 @@ def retention(
     """Show side by side what each criterion says about the number of factors.
 
     Arguments as in `parallel_analysis`. The criteria may disagree; theory decides between them.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.retention(responses).tidy()["suggests"].tolist()
+    [6, 4, 3, 2, 5]
     """
     matrix_options = {k: v for k, v in options.items() if k in ("correlation", "n", "missing", "smooth")}
     found = correlate(data, items, **matrix_options)

@@ -78,6 +78,14 @@ def htmt(
     Raises
     ------
     ModelError : TooFewScales, OverlappingScales, and what `correlate` raises
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> coco.htmt(responses).tidy()["htmt"].round(2).tolist()
+    [0.61, 0.43, 0.39]
     """
     one_of(method, ("htmt", "htmt2"), "ratio")
     groups = _distinct(scale_items(data, scales))

@@ -27,6 +27,12 @@ def harman():
     return pd.DataFrame(PSYCH["harman"]["matrix"], index=names, columns=names)
 
 
+def test_principal_axis_agrees_with_psych_iterated_further(harman):
+    wanted = PSYCH["harman"]["pa"]["loadings"]  # fa(min.err = 1e-9, max.iter = 5000)
+    found = coco.efa(harman, factors=4, extraction="pa", rotation="none", n=145)
+    assert matched(found.loadings, np.eye(4), wanted, np.eye(4))[0] < 1e-6
+
+
 @pytest.mark.parametrize("method", ["minres", "ml"])
 @pytest.mark.parametrize("which", ["bfi", "harman"])
 def test_unrotated_loadings_and_fit_agree_with_psych(bfi, harman, which, method):

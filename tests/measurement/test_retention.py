@@ -89,3 +89,13 @@ def test_bartlett_of_a_bare_matrix_asks_for_n(bfi):
     with pytest.raises(ModelError, match="n=") as error:
         coco.bartlett(bfi.corr())
     assert error.value.code == "MissingN"
+
+
+def test_heywood_cases_in_random_data_are_told():
+    """Five pairs of items: psych's rule keeps no common factor, because the first random one is inflated."""
+    rng = np.random.default_rng(0)
+    loadings = np.kron(np.eye(5), np.full((2, 1), 0.6))
+    data = pd.DataFrame(rng.normal(size=(2000, 5)) @ loadings.T + 0.8 * rng.normal(size=(2000, 10))).rename(columns=str)
+    found = coco.parallel_analysis(data)
+    assert (found.n_factors, found.n_components) == (0, 5)
+    assert "Heywood" in found.notes()[-1]

@@ -35,6 +35,9 @@ def test_every_construct_is_a_scale_and_attention_checks_are_none(survey, respon
     assert (shown["alpha"] > 0.5).all()
     blocks = coco.reliability(responses, "practices").tidy()
     assert blocks["scale"].tolist() == list(survey.blocks["practices"])
+    assert {name for name, one in survey.constructs.items() if one.composite}.isdisjoint(shown["scale"])
+    alliances = coco.reliability(responses, "alliances")
+    assert [d.code for d in alliances.diagnostics] == ["Composite"]
 
 
 def test_keyed_answers_are_used_once(responses):

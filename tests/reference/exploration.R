@@ -10,6 +10,7 @@ out$parallel <- list(nfact = pa$nfact, ncomp = pa$ncomp, fa_values = pa$fa.value
 fits <- function(f) list(objective = f$objective, chi2 = f$STATISTIC, rmsea = unname(f$RMSEA[1:3]), tli = f$TLI, bic = f$BIC, srmr = f$rms, df = f$dof)
 for (fm in c("minres", "ml", "wls")) {f <- fa(R, 5, n.obs = n, fm = fm, rotate = "none"); out$efa[[fm]] <- c(list(loadings = m(f$loadings)), fits(f))}
 for (fm in c("minres", "ml")) {f <- fa(Harman74.cor$cov, 4, n.obs = 145, fm = fm, rotate = "none"); out$harman[[fm]] <- c(list(loadings = m(f$loadings)), fits(f))}
+f <- fa(Harman74.cor$cov, 4, n.obs = 145, fm = "pa", rotate = "none", min.err = 1e-9, max.iter = 5000); out$harman$pa <- list(loadings = m(f$loadings))
 out$harman$matrix <- m(Harman74.cor$cov); out$harman$names <- colnames(Harman74.cor$cov)
 f <- fa(bfi, 5, rotate = "oblimin", fm = "minres"); for (s in c("Thurstone", "Bartlett", "tenBerge")) {w <- factor.scores(bfi, f, method = s); out$scores[[s]] <- list(weights = m(w$weights), first = m(w$scores[1:5, ]))}
 pc <- suppressMessages(polychoric(bfi, correct = 0, progress = FALSE))$rho; g <- fa(pc, 5, n.obs = n, rotate = "oblimin", fm = "minres"); out$polychoric <- list(loadings = m(g$loadings), phi = m(g$Phi))
