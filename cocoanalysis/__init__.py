@@ -40,6 +40,7 @@ PUBLIC = {
     "efa": "measurement.exploratory",
     "reliability": "measurement.reliability",
     "polychoric": "measurement.moments",
+    "invariance": "measurement.invariance",
     "ordinal_reliability": "measurement.ordinalreliability",
     "split_half": "measurement.reliability",
     "omega": "measurement.generalfactor",
