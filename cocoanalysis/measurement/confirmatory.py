@@ -22,7 +22,7 @@ from cocoanalysis.measurement.bootstrap import Replicates, bootstrap
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
 from cocoanalysis.measurement.factor_scores import SCORES, ordinal_modes
-from cocoanalysis.measurement.fitting import Solution, minimise
+from cocoanalysis.measurement.fitting import Solution, minimise, rank_deficit
 from cocoanalysis.measurement.inference import (
     Problem,
     Test,
@@ -35,7 +35,13 @@ from cocoanalysis.measurement.inference import (
 )
 from cocoanalysis.measurement.modification import releases
 from cocoanalysis.measurement.multilevel import TwoLevelProblem
-from cocoanalysis.measurement.residuals import implied_moments, observed_moments, residuals, z_values
+from cocoanalysis.measurement.residuals import (
+    implied_moments,
+    observed_moments,
+    residuals,
+    threshold_residuals,
+    z_values,
+)
 from cocoanalysis.measurement.samples import Sample, check_moments, log_likelihood
 from cocoanalysis.measurement.specification import (
     Call,
@@ -340,19 +346,22 @@ class Fit(Result):
     def _srmr(self) -> float:
         if isinstance(self.problem, TwoLevelProblem):
             return self._by_level["srmr"]
-        total = 0.0
-        for k, share in enumerate(self.problem.share):
-            implied = implied_moments(self.problem, self.solution.theta, k)
-            observed, mean = observed_moments(self.problem, k)
-            means = (mean, implied[1]) if self.problem.meanstructure else (None, None)
-            total += share * fitindices.srmr(
-                observed,
-                implied[0],
-                *means,
-                ordinal=self.problem.ordinal is not None,
-                covariates=len(self.problem.structure.blocks[k].exogenous),
-            )
-        return total
+        values = [self._group_srmr(k) for k in range(len(self.problem.n))]
+        return float(np.dot(self.problem.share, values))
+
+    def _group_srmr(self, k: int) -> float:
+        problem = self.problem
+        implied, centre = implied_moments(problem, self.solution.theta, k)
+        observed, mean = observed_moments(problem, k)
+        means = (mean, centre) if problem.meanstructure else (None, None)
+        ordinal = problem.ordinal is not None
+        if problem.mplus and problem.ordinal is not None and all(problem.ordinal[k].ordered):
+            first = threshold_residuals(problem, self.solution.theta, k)[: len(problem.ordinal[k].thresholds)]
+            return fitindices.srmr_mplus(observed, implied, first, 0 * first, unit=True)
+        if problem.mplus and problem.information != "expected":
+            return fitindices.srmr_mplus(observed, implied, *means)
+        covariates = len(problem.structure.blocks[k].exogenous)
+        return fitindices.srmr(observed, implied, *means, ordinal=ordinal, covariates=covariates)
 
     def glance(self) -> pd.DataFrame:
         """One row: the three facts about the fit, its tests and its indices."""
@@ -514,6 +523,8 @@ def cfa(
     bootstrap: int = 0,
     seed: int | None = None,
     collapse: Any = None,
+    convention: str = "lavaan",
+    starts: int = 1,
 ) -> CFA:
     """Do the items measure the factors that the model says they measure?
 
@@ -535,6 +546,9 @@ def cfa(
     se : standard, robust.sem, robust.huber.white or bootstrap
     bootstrap : number of replicates; their standard errors and percentile intervals replace the analytic ones
     collapse : item → {old category: new category}, applied to all groups alike and recorded
+    convention : 'lavaan', or 'mplus' where Mplus counts otherwise (n instead of n − 1 outside the likelihood family,
+        information at the observed covariances under MLM, an independence model without slopes, its own SRMR)
+    starts : number of starting points; with more than one the lowest minimum is taken and the spread reported
 
     Raises
     ------
@@ -570,6 +584,8 @@ def sem(
     bootstrap: int = 0,
     seed: int | None = None,
     collapse: Any = None,
+    convention: str = "lavaan",
+    starts: int = 1,
 ) -> SEM:
     """How do factors and variables explain each other? Arguments as in `cfa`."""
     return _fit(data, model, _call(locals()), SEM, "Structural equation model")
@@ -617,7 +633,7 @@ def _fit(data: Any, model: str | None, call: Call, kind: type[Any], title: str) 
 
 def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
     problem = prepared.problem
-    solution = solve(problem, prepared.start)
+    solution = solve(problem, prepared.start, call.starts)
     facts = diagnose(problem, solution)
     vcov = covariance(problem, solution) if facts.identified and solution.converged else None
     found = [*prepared.diagnostics, *facts.diagnostics]
@@ -632,21 +648,32 @@ def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
     )  # fmt: skip
 
 
-def solve(problem: Problem, start: np.ndarray) -> Solution:
-    """Minimise from ``start``; when that fails, from several more, keeping the best (case 64)."""
+def solve(problem: Problem, start: np.ndarray, starts: int = 1) -> Solution:
+    """Minimise from ``start``; from more starts when that fails, ends on a saddle, or the user asks (cases 64, 65)."""
     first = minimise(problem.discrepancy, start, problem.constraints)
-    if first.converged:
+    more = starts - 1 if first.converged and not _on_a_saddle(problem, first) else max(MORE_STARTS, starts - 1)
+    if more <= 0:
         return first
     rng = np.random.default_rng(20240229)
     tried = [first]
-    for _ in range(MORE_STARTS):
+    for _ in range(more):
         tried.append(minimise(problem.discrepancy, another_start(start, problem.table, rng), problem.constraints))
     arrived = [s for s in tried if s.converged] or tried
     best = min(arrived, key=lambda s: s.value if np.isfinite(s.value) else np.inf)
-    values = tuple(float(s.value) for s in tried)
-    return Solution(
-        best.theta, best.value, best.converged, best.iterations, best.reason, best.active, best.equalities, values
-    )
+    if first.converged and first.value <= best.value + 1e-9:
+        best = first
+    return replace(best, starts=tuple(float(s.value) for s in tried))
+
+
+def _on_a_saddle(problem: Problem, solution: Solution) -> bool:
+    """Does the search end where directions are lost that a nearby point has (factors that began alike)?"""
+    if problem.table.n_free == 0 or not hasattr(problem.discrepancy, "jacobians"):
+        return False
+    here = rank_deficit(np.vstack(problem.discrepancy.jacobians(solution.theta)))[0]
+    if here == 0:
+        return False
+    near = another_start(solution.theta, problem.table, np.random.default_rng(1))
+    return rank_deficit(np.vstack(problem.discrepancy.jacobians(near)))[0] < here
 
 
 def _from_moments(model: str, covariance_: pd.DataFrame, n: int, means: pd.Series | None, call: Call) -> Prepared:

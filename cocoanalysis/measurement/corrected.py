@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cocoanalysis.measurement.estimators import weighted
-from cocoanalysis.measurement.fitting import Solution
+from cocoanalysis.measurement.fitting import Solution, null_space
 from cocoanalysis.measurement.implied import lower
 from cocoanalysis.measurement.inference import (
     Problem,
@@ -21,6 +21,7 @@ from cocoanalysis.measurement.inference import (
     _continuous_selection,
     _cross,
     gammas,
+    independence_point,
     inverse_information,
     kept_moments,
     saturated_parts,
@@ -60,21 +61,22 @@ def _factor(scaled: Test, df: float) -> float:
 
 
 def _incomplete_parts(problem: Problem, solution: Solution, test: Test, base: Test, scaled: bool) -> RobustParts | None:
-    inverse = inverse_information(problem, solution)
-    if inverse is None:
-        return None
     keeps = [kept_moments(problem, g) for g in range(len(problem.samples))]
     own = [j[k] for j, k in zip(problem.discrepancy.jacobians(solution.theta), keeps)]
     chi2 = sum(
         _normal_distance(s.cov, s.mean, implied.cov, implied.mean, s.n)
         for s, implied in zip(problem.samples, problem.structure.implied(solution.theta))
     )
-    selection = _independence_jacobians(problem, keeps)
-    base_chi2, base_inverse = _independence(problem, selection, keeps)
+    selection, base_chi2 = _independence_jacobians(problem, keeps), 0.0
+    for g, sample in enumerate(problem.samples):
+        mean, cov = independence_point(problem, g)
+        base_chi2 += _normal_distance(sample.cov, sample.mean, cov, mean, sample.n)
     parts = _saturated_matrices(problem, keeps, scaled)
+    basis = null_space(solution.active, problem.table.n_free)
+    everything = np.eye(selection[0].shape[1])
     return RobustParts(
-        chi2, test.df, _trace(own, inverse, parts, problem.share) / test.df,
-        base_chi2, base.df, _trace(selection, base_inverse, parts, problem.share) / base.df,
+        chi2, test.df, _trace(own, basis, parts, problem.share) / test.df,
+        base_chi2, base.df, _trace(selection, everything, parts, problem.share) / base.df,
     )  # fmt: skip
 
 
@@ -89,8 +91,8 @@ def _saturated_matrices(problem: Problem, keeps, scaled: bool):
     return out
 
 
-def _trace(jacobians, inverse: np.ndarray, parts, share: np.ndarray) -> float:
-    """tr(V W⁻¹ U W⁻¹), or with Γ tr(U W⁻¹ V W⁻¹ U Γ), U = W − WΔE⁻¹Δ'W over all groups."""
+def _trace(jacobians, basis: np.ndarray, parts, share: np.ndarray) -> float:
+    """tr(V W⁻¹ U W⁻¹), or with Γ tr(U W⁻¹ V W⁻¹ U Γ), U = W − WΔ(Δ'WΔ)⁻¹Δ'W over all groups."""
     sizes = np.concatenate([[0], np.cumsum([len(j) for j in jacobians])])
     total = sizes[-1]
     w, v, wi, gamma = (np.zeros((total, total)) for _ in range(4))
@@ -99,8 +101,9 @@ def _trace(jacobians, inverse: np.ndarray, parts, share: np.ndarray) -> float:
         w[here, here], v[here, here], wi[here, here] = share[g] * own_w, share[g] * own_v, own_inverse / share[g]
         if own_gamma is not None:
             gamma[here, here] = own_gamma / share[g]
-    wd = w @ np.vstack(jacobians)
-    u = w - wd @ inverse @ wd.T
+    delta = np.vstack(jacobians) @ basis
+    wd = w @ delta
+    u = w - wd @ np.linalg.solve(delta.T @ wd, wd.T)
     inner = wi @ v @ wi
     if parts[0][3] is None:
         return float(np.sum(inner * u))
@@ -116,19 +119,6 @@ def _independence_jacobians(problem: Problem, keeps) -> list[np.ndarray]:
         before += len(f)
         out.append(jacobian)
     return out
-
-
-def _independence(problem: Problem, jacobians, keeps) -> tuple[float, np.ndarray]:
-    """Normal-theory statistic of independence at the saturated moments, and its inverse information."""
-    from cocoanalysis.measurement.inference import independence_point, point_parts
-
-    chi2, matrix = 0.0, 0.0
-    for g, sample in enumerate(problem.samples):
-        mean, cov = independence_point(problem, g)
-        chi2 += _normal_distance(sample.cov, sample.mean, cov, mean, sample.n)
-        a, _ = point_parts(problem, g, mean, cov, problem.information)
-        matrix = matrix + problem.share[g] * (jacobians[g].T @ a @ jacobians[g])
-    return chi2, np.linalg.inv(matrix)
 
 
 def _normal_distance(observed, mean, implied, implied_mean, n: float) -> float:

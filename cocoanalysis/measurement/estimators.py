@@ -199,11 +199,14 @@ class LeastSquares:
         rows: Sequence[int],
         meanstructure: bool,
         ordinal: bool = False,
+        *,
+        less: int = 1,
     ):
         self.structure, self.moments, self.weight = structure, list(observed), list(weights)
         self.meanstructure, self.ordinal, self.n_free = meanstructure, ordinal, structure.n_free
         n = np.array(rows, dtype=float)
-        self.share, self.rows_share = (n - 1) / n.sum(), n / n.sum()
+        self.less = less  # rows less this many multiply the discrepancy: 1 in lavaan, 0 in Mplus
+        self.share, self.rows_share = (n - less) / n.sum(), n / n.sum()
 
     def model_moments(self, block: Block, implied: Implied) -> np.ndarray:
         if self.ordinal:
@@ -284,32 +287,51 @@ def weighted(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 # Weights of continuous moments, by discrepancy ----------------------------------------------------
 
-WEIGHTS: dict[str, Callable[[Sample, bool, Sequence[int]], np.ndarray]] = {}
+WEIGHTS: dict[str, Callable[..., np.ndarray]] = {}
 
 
 def weight(function: Callable) -> Callable:
+    """Register a weight: (sample, meanstructure, fixed covariates, Mplus's convention?) → matrix or diagonal."""
     WEIGHTS[function.__name__] = function
     return function
 
 
 @weight
-def gls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
-    return normal_weight(sample.unbiased, meanstructure)
+def gls(sample: Sample, meanstructure: bool, x: Sequence[int], mplus: bool = False) -> np.ndarray:
+    matrix = normal_weight(sample.unbiased, meanstructure)
+    if mplus and meanstructure:
+        p = len(sample.cov)
+        matrix[:p, :p] *= sample.n / (sample.n - 1)
+    return matrix
 
 
 @weight
-def uls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
+def uls(sample: Sample, meanstructure: bool, x: Sequence[int], mplus: bool = False) -> np.ndarray:
     p = len(sample.cov)
     return np.ones(p * (p + 1) // 2 + (p if meanstructure else 0))
 
 
 @weight
-def wls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
-    return inverse_over(moment_covariance(sample, meanstructure, x), only_x(len(sample.cov), x, meanstructure))
+def wls(sample: Sample, meanstructure: bool, x: Sequence[int], mplus: bool = False) -> np.ndarray:
+    gamma = moment_covariance(sample, meanstructure, x)
+    if mplus and not len(x):
+        gamma = _around_unbiased(gamma, sample, meanstructure)
+    return inverse_over(gamma, only_x(len(sample.cov), x, meanstructure))
+
+
+def _around_unbiased(gamma: np.ndarray, sample: Sample, meanstructure: bool) -> np.ndarray:
+    """Mplus centres the products at the unbiased covariances."""
+    p = len(sample.cov) if meanstructure else 0
+    s = vech(sample.unbiased)
+    gamma, shrink = gamma.copy(), (sample.n - 1) / sample.n
+    gamma[p:, p:] -= np.outer(s, s) * (1 - shrink**2)
+    gamma[:p, p:] *= shrink
+    gamma[p:, :p] *= shrink
+    return gamma
 
 
 @weight
-def dwls(sample: Sample, meanstructure: bool, x: Sequence[int]) -> np.ndarray:
+def dwls(sample: Sample, meanstructure: bool, x: Sequence[int], mplus: bool = False) -> np.ndarray:
     spread = np.diag(moment_covariance(sample, meanstructure, x))
     return np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
 
@@ -329,14 +351,24 @@ def ordinal_weight(kind: str, gamma: np.ndarray) -> np.ndarray:
     return 1 / np.diag(gamma) if kind == "dwls" else np.ones(len(gamma))
 
 
-def least_squares(structure: Structure, samples: Sequence[Any], kind: str, meanstructure: bool, x=()) -> LeastSquares:
+def least_squares(
+    structure: Structure,
+    samples: Sequence[Any],
+    kind: str,
+    meanstructure: bool,
+    x: Sequence[int] = (),
+    *,
+    mplus: bool = False,
+) -> LeastSquares:
     """The least-squares discrepancy of continuous samples."""
     observed = [np.concatenate([s.mean, vech(s.unbiased)]) if meanstructure else vech(s.unbiased) for s in samples]
-    weights = [WEIGHTS[kind](s, meanstructure, x) for s in samples]
+    weights = [WEIGHTS[kind](s, meanstructure, x, mplus) for s in samples]
     return LeastSquares(structure, observed, weights, [s.n for s in samples], meanstructure)
 
 
-def ordinal_discrepancy(structure: Structure, found: Sequence[Any], kind: str) -> LeastSquares:
+def ordinal_discrepancy(structure: Structure, found: Sequence[Any], kind: str, less: int = 1) -> LeastSquares:
     """The least-squares discrepancy of ordinal or mixed moments."""
     weights = [ordinal_weight(kind, m.gamma) for m in found]
-    return LeastSquares(structure, [m.wls_obs for m in found], weights, [m.n for m in found], True, ordinal=True)
+    return LeastSquares(
+        structure, [m.wls_obs for m in found], weights, [m.n for m in found], True, ordinal=True, less=less
+    )

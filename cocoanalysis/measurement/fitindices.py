@@ -90,6 +90,22 @@ def srmr(
     return float(np.sqrt(total / count))
 
 
+def srmr_mplus(observed, implied, observed_mean=None, implied_mean=None, *, unit: bool = False) -> float:
+    """Mplus's variant: both matrices as correlations, variances as relative differences, means in own units.
+
+    With ``unit`` the means are thresholds, which have no unit.
+    """
+    sd, other = np.sqrt(np.diag(observed)), np.sqrt(np.diag(implied))
+    difference = observed / np.outer(sd, sd) - implied / np.outer(other, other)
+    i, j = np.tril_indices(len(sd), -1)
+    total = np.sum(difference[i, j] ** 2) + np.sum(((sd**2 - other**2) / sd**2) ** 2)
+    count = len(i) + len(sd)
+    if observed_mean is not None and implied_mean is not None:
+        gap = observed_mean - implied_mean if unit else observed_mean / sd - implied_mean / other
+        total, count = total + np.sum(gap**2), count + len(gap)
+    return float(np.sqrt(total / count))
+
+
 def information_criteria(loglik: float, parameters: int, n: float) -> tuple[float, float, float]:
     """AIC, BIC and the sample-size adjusted BIC (Sclove, 1987)."""
     if not np.isfinite(loglik):

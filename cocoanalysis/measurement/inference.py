@@ -39,6 +39,7 @@ class Problem:
     ordinal: list[Any] | None = None  # `moments.Moments`, one a group
     patterns: list[Patterns] | None = None
     clustered: bool = False
+    convention: str = "lavaan"
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,7 +57,13 @@ class Problem:
     @property
     def divisor(self) -> float:
         """What the inverse information is divided by: rows, less one a group outside the likelihood family."""
-        return self.total if self.estimator.likelihood else self.total - len(self.n)
+        if self.estimator.likelihood or (self.mplus and self.ordinal):
+            return self.total
+        return self.total - len(self.n)
+
+    @property
+    def mplus(self) -> bool:
+        return self.convention == "mplus"
 
     @property
     def n_moments(self) -> int:
@@ -91,6 +98,9 @@ class Test:
 def information(problem: Problem, solution: Solution, kind: str | None = None) -> np.ndarray:
     """Expected, observed or first-order information per row, by the free parameters."""
     kind = kind or problem.information
+    if kind == "expected" and problem.mplus and problem.se == "robust.sem" and problem.estimator.likelihood:
+        parts = zip(problem.share, problem.discrepancy.jacobians(solution.theta), moment_weights(problem, solution))
+        return np.sum([share * (j.T @ w @ j) for share, j, w in parts], axis=0)
     if kind == "expected":
         return problem.discrepancy.expected(solution.theta)
     if kind == "observed":
@@ -152,13 +162,28 @@ def covariance(problem: Problem, solution: Solution) -> np.ndarray | None:
 def _sem_middle(problem: Problem, solution: Solution) -> np.ndarray:
     middle = np.zeros((problem.table.n_free,) * 2)
     parts = zip(problem.discrepancy.jacobians(solution.theta), moment_weights(problem, solution), gammas(problem))
-    for (jacobian, w, gamma), share in zip(parts, problem.share):
+    for (jacobian, w, gamma), share, n in zip(parts, problem.share, problem.n):
         wj = weighted(w, jacobian)
+        if problem.mplus:
+            share, gamma = share * n / (n - 1), _smaller_means(problem, gamma, n)
         middle += share * (wj.T @ gamma @ wj)
     return middle
 
 
+def _smaller_means(problem: Problem, gamma: np.ndarray, n: float) -> np.ndarray:
+    """Mplus's sampling covariance of means under MLM carries the factor (n − 1)/n."""
+    if problem.ordinal or not problem.estimator.likelihood or not problem.meanstructure:
+        return gamma
+    p = len(problem.samples[0].cov)
+    gamma = gamma.copy()
+    gamma[:p, :p] *= (n - 1) / n
+    return gamma
+
+
 def moment_weights(problem: Problem, solution: Solution) -> list[np.ndarray]:
+    """The moments' weights: at the implied covariances, or (Mplus under MLM) at the observed ones."""
+    if problem.mplus and problem.estimator.likelihood:
+        return [normal_weight(s.cov, problem.meanstructure) for s in problem.samples]
     return problem.discrepancy.weights(solution.theta)
 
 
@@ -204,17 +229,18 @@ def scaled_test(problem: Problem, solution: Solution, plain: Test) -> Test | Non
         jacobians, moment_weights(problem, solution), gammas(problem), inverse, problem.share,
         squared=problem.test != "satorra.bentler",
     )  # fmt: skip
-    return scale(problem.test, plain, trace, trace2)
+    return scale(problem.test, plain, trace, trace2, whole=problem.mplus)
 
 
-def scale(kind: str, plain: Test, trace: float, trace2: float) -> Test:
-    """Mean-adjusted, mean-and-variance-adjusted, or scaled and shifted (Asparouhov & Muthén, 2010)."""
+def scale(kind: str, plain: Test, trace: float, trace2: float, *, whole: bool = False) -> Test:
+    """Mean-adjusted, mean-and-variance-adjusted (``whole`` df in Mplus), or scaled and shifted (2010)."""
     if kind == "satorra.bentler":
         factor = trace / plain.df
         factor = factor if factor > 0 else np.nan
         return Test(plain.chi2 / factor, plain.df, factor, np.nan, trace)
     if kind == "mean.var.adjusted":
         df = trace**2 / trace2
+        df = np.floor(df + 0.5) if whole else df
         factor = trace / df
         return Test(plain.chi2 / factor, df, factor, np.nan, trace)
     a = np.sqrt(plain.df / trace2)
@@ -333,9 +359,14 @@ def _ordinal_selection(problem: Problem) -> tuple[list[np.ndarray], list[np.ndar
     free, zero = [], []
     for m in problem.ordinal:
         k, p = len(m.wls_obs), len(m.names)
-        pairs = p * (p - 1) // 2
-        free.append(np.arange(k - pairs))
-        zero.append(np.arange(k - pairs, k))
+        pairs, slopes = p * (p - 1) // 2, p * len(m.exogenous)
+        off = np.zeros(k, dtype=bool)
+        off[k - pairs :] = True
+        if problem.mplus and slopes:  # Mplus's independence model has no slopes on covariates either
+            first = len(m.thresholds) + int(np.sum(~m.ordered))
+            off[first : first + slopes] = True
+        free.append(np.flatnonzero(~off))
+        zero.append(np.flatnonzero(off))
     return free, zero
 
 
@@ -366,7 +397,7 @@ def _baseline_least_squares(problem: Problem, free: list[np.ndarray], zero: list
         jacobians, problem.discrepancy.weight, gammas(problem), inverse, problem.share,
         squared=problem.test != "satorra.bentler",
     )  # fmt: skip
-    return plain, scale(problem.test, plain, *traces)
+    return plain, scale(problem.test, plain, *traces, whole=problem.mplus)
 
 
 def independence_point(problem: Problem, group: int) -> tuple[np.ndarray, np.ndarray]:
@@ -400,8 +431,8 @@ def _baseline_likelihood(problem: Problem):
     columns = sum(len(f) for f in free)
     jacobians, weights, before = [], [], 0
     inverse = np.zeros((columns, columns))
-    for (_, cov), f, share in zip(points, free, problem.share):
-        w = normal_weight(cov, problem.meanstructure)
+    for (_, cov), f, share, sample in zip(points, free, problem.share, problem.samples):
+        w = normal_weight(sample.cov if problem.mplus else cov, problem.meanstructure)
         here = np.arange(before, before + len(f))
         jacobian = np.zeros((len(w), columns))
         jacobian[f, here] = 1.0
@@ -412,7 +443,7 @@ def _baseline_likelihood(problem: Problem):
     traces = ugamma_traces(
         jacobians, weights, gammas(problem), inverse, problem.share, squared=problem.test != "satorra.bentler"
     )
-    return plain, scale(problem.test, plain, *traces)
+    return plain, scale(problem.test, plain, *traces, whole=problem.mplus)
 
 
 def _likelihood_ratio(problem: Problem, group: int, mean: np.ndarray, cov: np.ndarray) -> float:

@@ -95,7 +95,7 @@ class Names:
 def classify(terms: Sequence[Term], everywhere: Sequence[Term] | None = None) -> Names:
     """Sort the variables of the terms; ``everywhere`` holds the terms of all levels."""
     latent = _unique(t.lhs for t in terms if t.op == "=~")
-    indicators = _unique(t.rhs for t in terms if t.op == "=~")
+    indicators = _unique(t.rhs for t in terms if t.op == "=~" and t.rhs)
     explained = _unique(t.lhs for t in terms if t.op == "~")
     explaining = _unique(t.rhs for t in terms if t.op == "~")
     known = set(latent)
@@ -267,7 +267,7 @@ def _in_group(term: Term, group: int, options: Options) -> bool:
 def _block(terms: Sequence[Term], names: Names, options: Options, group: int, level: int) -> list[dict]:
     """The rows of one group and level, with lavaan's rules for what is free."""
     meanstructure = options.meanstructure or any(t.op == "~1" for t in terms)
-    rows = [_row(t.lhs, t.op, t.rhs, group, level, term=t) for t in terms]
+    rows = [_row(t.lhs, t.op, t.rhs, group, level, term=t) for t in terms if t.op != "=~" or t.rhs]
     present = {t.key[:3] for t in terms}
     for lhs, op, rhs in _automatic(names, options, meanstructure):
         key = (*sorted((lhs, rhs)), op) if op == "~~" else (lhs, rhs, op)

@@ -55,6 +55,8 @@ class Call:
     bootstrap: int = 0
     seed: int | None = None
     collapse: Any = None
+    convention: str = "lavaan"
+    starts: int = 1
 
 
 @dataclass
@@ -489,7 +491,8 @@ def resolved_settings(
         "std_lv": table.options.std_lv, "orthogonal": table.options.orthogonal, "group": call.group,
         "group_equal": table.options.group_equal, "group_partial": table.options.group_partial,
         "ordered": tuple(table.options.levels), "cluster": call.cluster, "weights": call.weights,
-        "bootstrap": call.bootstrap, "seed": call.seed,
+        "bootstrap": call.bootstrap, "seed": call.seed, "starts": call.starts,
+        "convention": one_of(call.convention, ("lavaan", "mplus"), "convention"),
         "covariance_divisor": "n" if kind.likelihood else "n - 1",
     }  # fmt: skip
 
@@ -589,10 +592,11 @@ def continuous_problem(
         discrepancy = NormalTheory(layout, samples, mean)
     else:
         first = x[0] if x else ()
-        discrepancy = least_squares(layout, samples, estimator.discrepancy, mean, first)
+        mplus = settings["convention"] == "mplus"
+        discrepancy = least_squares(layout, samples, estimator.discrepancy, mean, first, mplus=mplus)
     return Problem(
         table, layout, discrepancy, samples, estimator, settings["information"], settings["se"], settings["test"], mean,
-        x, Constraints(table), None, patterns, settings.get("cluster") is not None,
+        x, Constraints(table), None, patterns, settings.get("cluster") is not None, settings["convention"],
     )  # fmt: skip
 
 
@@ -601,10 +605,12 @@ def ordinal_problem(table: ParameterTable, found: list[Any], settings: Mapping[s
     estimator = ESTIMATORS[settings["estimator"]]
     table = with_sample_moments(table, [(m.exogenous, m.mean_x, m.cov_x * (m.n / (m.n - 1))) for m in found])
     layout = structure(table, [n for n, o in zip(found[0].names, found[0].ordered) if o])
-    discrepancy = ordinal_discrepancy(layout, found, estimator.discrepancy)
+    less = int(settings["convention"] == "lavaan")
+    discrepancy = ordinal_discrepancy(layout, found, estimator.discrepancy, less)
     return Problem(
         table, layout, discrepancy, [], estimator, settings["information"], settings["se"], settings["test"], True,
         [() for _ in found], Constraints(table), found, None, settings.get("cluster") is not None,
+        settings["convention"],
     )  # fmt: skip
 
 
@@ -613,7 +619,8 @@ def rebuilt(problem: Problem, table: ParameterTable) -> Problem:
     if problem.ordinal is not None:
         ordered = [n for n, o in zip(problem.ordinal[0].names, problem.ordinal[0].ordered) if o]
         layout = structure(table, ordered)
-        discrepancy: Any = ordinal_discrepancy(layout, problem.ordinal, problem.estimator.discrepancy)
+        less = problem.discrepancy.less
+        discrepancy: Any = ordinal_discrepancy(layout, problem.ordinal, problem.estimator.discrepancy, less)
     else:
         layout = structure(table)
         if problem.patterns is not None:
@@ -623,7 +630,7 @@ def rebuilt(problem: Problem, table: ParameterTable) -> Problem:
             discrepancy = NormalTheory(layout, problem.samples, problem.meanstructure)
         else:
             old = problem.discrepancy
-            discrepancy = type(old)(layout, old.moments, old.weight, problem.n, problem.meanstructure)
+            discrepancy = type(old)(layout, old.moments, old.weight, problem.n, problem.meanstructure, less=old.less)
     return replace(
         problem, table=table, structure=layout, discrepancy=discrepancy, constraints=Constraints(table), cache={}
     )

@@ -298,6 +298,8 @@ def _target(left: Token, operator: Token, target: Sequence[Token]) -> tuple[str,
             token.column,
         )
     if token.kind == "number":
+        if operator.text == "=~" and float(token.text) == 0.0:
+            return "=~", ""  # a factor without indicators
         if operator.text != "~" or float(token.text) not in (0.0, 1.0):
             raise fault(
                 f"The number {token.text} cannot stand right of '{operator.text}'; to fix a parameter write "
