@@ -62,6 +62,7 @@ PUBLIC = {
     "Verdicts": "propositions.verdicts",
     "regress": "propositions.regression",
     "mediate": "propositions.mediation",
+    "necessity": "propositions.necessity",
     # worlds: what would we see if …?
     "World": "worlds.world",
     "read_world": "worlds.world",

@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import PlanError, listed
+from cocoanalysis.errors import ModelError, PlanError, listed
+from cocoanalysis.propositions.design import variables
 from cocoanalysis.propositions.evidence import Evidence, Simulated, Student
 from cocoanalysis.propositions.multilevel import fit_mixed
 from cocoanalysis.propositions.plan import Hypothesis, Plan
 from cocoanalysis.propositions.vcov import COVARIANCES, Options, Sample
+from cocoanalysis.responses.selection import as_frame
 
 DRAWS = 40_000  # of a Monte Carlo interval: 25 beyond each bound even when twenty hypotheses share the error rate
 
@@ -82,6 +84,19 @@ class Answers:
                 raise PlanError(f"The answers have no variable '{name}', which the plan needs.", code="UnknownVariable")
             rows = rows & ~self.missing[name]
         return rows
+
+
+def answers_to(data: Any, names: Sequence[str], cluster: str | bool | None) -> Answers:
+    """The named variables of Responses or a DataFrame with the clusters: the survey's, the named column's, or none."""
+    frame = variables(data, list(dict.fromkeys(names)))
+    survey = getattr(data, "survey", None)
+    table = as_frame(data) if survey is None else data.frame
+    name = getattr(survey, "cluster", None) if cluster is None else cluster or None
+    if name is None:
+        return Answers(frame, None)
+    if name not in table.columns:
+        raise ModelError(f"There is no cluster column '{name}' in the data.", code="UnknownVariable")
+    return Answers(frame, pd.factorize(table[str(name)], sort=True)[0], str(name))
 
 
 def means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -17,12 +17,10 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
-from cocoanalysis.propositions.design import variables
-from cocoanalysis.propositions.estimands import Answers, Equation, Matrices, matrices, trouble
+from cocoanalysis.propositions.estimands import Answers, Equation, Matrices, answers_to, matrices, trouble
 from cocoanalysis.propositions.evidence import Simulated, two_sided
 from cocoanalysis.propositions.regression import least_squares
 from cocoanalysis.propositions.vcov import COVARIANCES, Options, Sample, cluster_grams
-from cocoanalysis.responses.selection import as_frame
 from cocoanalysis.result import Result
 
 COLUMNS = ["effect", "path", "level", "est", "se", "ci_lower", "ci_upper", "p_value", "est_std"]
@@ -130,7 +128,7 @@ def mediate(
     """
     one_of(interval, INTERVALS, "interval")
     chains = _chains(outcome, predictor, mediators)
-    answers = _answers(data, [outcome, predictor, *chains.mediators, *controls], cluster)
+    answers = answers_to(data, [outcome, predictor, *chains.mediators, *controls], cluster)
     parts = _parts(chains, answers, tuple(controls))
     drawn, failed = _drawn(parts, interval, draws, seed)
     table = _table(chains, parts, drawn, level, failed / draws > MOST_FAILED)
@@ -165,18 +163,6 @@ def _chains(outcome: str, predictor: str, mediators: str | Sequence[str | Sequen
             code="Circular",
         )
     return chains
-
-
-def _answers(data: Any, names: Sequence[str], cluster: str | bool | None) -> Answers:
-    frame = variables(data, list(dict.fromkeys(names)))
-    survey = getattr(data, "survey", None)
-    table = as_frame(data) if survey is None else data.frame
-    name = getattr(survey, "cluster", None) if cluster is None else cluster or None
-    if name is None:
-        return Answers(frame, None)
-    if name not in table.columns:
-        raise ModelError(f"There is no cluster column '{name}' in the data.", code="UnknownVariable")
-    return Answers(frame, pd.factorize(table[str(name)], sort=True)[0], str(name))
 
 
 class _Part(NamedTuple):

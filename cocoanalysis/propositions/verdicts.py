@@ -18,14 +18,17 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
+from cocoanalysis.propositions import necessity, sources
 from cocoanalysis.propositions.design import variables
 from cocoanalysis.propositions.estimands import ESTIMANDS, Answers, Equation, Estimated, Row, rows_of
 from cocoanalysis.propositions.evidence import Permuted, two_sided
-from cocoanalysis.propositions.plan import EXPECTED, Plan
+from cocoanalysis.propositions.gates import Gate, examine
+from cocoanalysis.propositions.plan import EXPECTED, Hypothesis, Plan
 from cocoanalysis.propositions.regression import Regression, regress
 from cocoanalysis.responses.selection import as_frame
 from cocoanalysis.result import Result
 
+REGISTERED = (necessity, sources)  # modules that add a kind of hypothesis by being imported
 VERDICTS = ("supported", "negligible", "contradicted", "inconclusive", "not testable")
 PROMISED = [
     "hypothesis", "proposition", "outcome", "predictor", "expected", "estimate", "ci_lower", "ci_upper", "p_value",
@@ -59,6 +62,7 @@ class Verdict(Result):
     sentence: str = ""
     provenance: str = "yours"
     survey: Any = None
+    gate: Gate | None = None
     title: str = "Verdict"
 
     @property
@@ -75,8 +79,15 @@ class Verdict(Result):
         return self.refit(self.equations)
 
     @property
-    def fit(self) -> Regression:
-        """The regression of the outcome behind the row."""
+    def equation(self) -> str:
+        """The equations behind the row, as formulas."""
+        return str(self.numbers["equation"])
+
+    @property
+    def fit(self) -> Any:
+        """The regression of the outcome behind the row; of a gate, its measurement model."""
+        if self.gate is not None and self.gate.fits:
+            return self.gate.fit
         if not self.equations:
             raise PlanError(f"{self.numbers['hypothesis']} rests on no regression.", code="NoRegression")
         return self.fits[-1]
@@ -109,6 +120,7 @@ class Verdicts(Result):
     settings: Mapping[str, Any] = field(default_factory=dict)
     deviations: pd.DataFrame = field(default_factory=pd.DataFrame)
     diagnostics: tuple[Diagnostic, ...] = ()
+    gates: tuple[Gate, ...] = ()
     title: str = "Verdicts"
 
     def tidy(self) -> pd.DataFrame:
@@ -160,7 +172,7 @@ class Verdicts(Result):
         return self.tidy()[PROMISED]
 
 
-def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
+def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, exploratory: bool = True) -> Verdicts:
     """Apply a plan to answers and say for each hypothesis what follows.
 
     Parameters
@@ -168,7 +180,10 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
     plan : from `read_plan`
     responses : Responses (the plan's exclusions are applied here, once, and stand in the ledger), or a DataFrame with
         the scores and background under the plan's names and the survey's cluster column
-    seed : of the Monte Carlo intervals
+    seed : of the Monte Carlo intervals and permutations
+    gates : whether the plan's gates are examined (they need the items); without, a diagnostic says so
+    exploratory : whether the exploratory families and the between-collaborations rows are estimated (a power study
+        leaves them out)
 
     Returns
     -------
@@ -180,35 +195,115 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0) -> Verdicts:
     """
     survey = getattr(responses, "survey", None)
     used = plan.exclude(responses) if survey is not None else responses
+    examined = examine(plan, used) if gates and survey is not None else ()
     answers = answers_of(plan, used)
-    claims = estimate(plan, answers, seed)
-    decided = decide(plan, claims)
+    claims = guarded(plan, estimate(plan, answers, seed, exploratory), examined, answers, seed)
     provenance = getattr(responses, "provenance", "yours")
-    ledger = used.ledger if survey is not None else pd.DataFrame()
     refit = _refitter(plan, answers, provenance, survey)
-    rows = tuple(
-        Verdict(
-            numbers=numbers,
-            equations=claim.found.equations,
-            refit=refit,
-            sentence=claim.row.hypothesis.sentence.get("en", ""),
-            provenance=provenance,
-            survey=survey,
-            title=f"{claim.id}: {claim.row.hypothesis.sentence.get('en', claim.row.predictor)}",
+    rows = [_gate_verdict(one, plan, refit) for one in examined]
+    for claim, numbers in zip(claims, decide(plan, claims)):
+        sentence = claim.row.hypothesis.sentence.get("en", "")
+        rows.append(
+            Verdict(
+                numbers=numbers,
+                equations=claim.found.equations,
+                refit=refit,
+                sentence=sentence,
+                provenance=provenance,
+                survey=survey,
+                title=f"{claim.id}: {sentence or claim.row.predictor}",
+            )
         )
-        for claim, numbers in zip(claims, decided)
-    )
-    settings = {"alpha": plan.form.alpha, **plan.form.estimation.model_dump(), "seed": seed}
-    fitted = len({equation.formula for claim in claims for equation in claim.found.equations})
     return Verdicts(
         plan=plan,
-        rows=rows,
-        ledger=ledger,
-        fitted=fitted,
+        rows=tuple(rows),
+        ledger=used.ledger if survey is not None else pd.DataFrame(),
+        fitted=len({equation.formula for claim in claims for equation in claim.found.equations}),
         provenance=provenance,
         survey=survey,
-        settings=settings,
+        settings={"alpha": plan.form.alpha, **plan.form.estimation.model_dump(), "seed": seed},
+        diagnostics=_unexamined(plan, examined),
+        gates=examined,
     )
+
+
+def _unexamined(plan: Plan, examined: Sequence[Gate]) -> tuple[Diagnostic, ...]:
+    left = [gate.id for gate in plan.form.gates if gate.id not in {one.entry.id for one in examined}]
+    if not left:
+        return ()
+    text = f"{listed(left)} was not examined here, so the verdicts take the measurement for granted."
+    return (Diagnostic("GatesNotExamined", text, "warning"),)
+
+
+def _gate_verdict(examined: Gate, plan: Plan, refit: Callable[..., Any]) -> Verdict:
+    """A gate as a row of the verdict table: no estimate, outside every family."""
+    entry = examined.entry
+    numbers: dict[str, Any] = dict.fromkeys([*PROMISED, *MORE], np.nan)
+    numbers |= {
+        "hypothesis": entry.id,
+        "proposition": None,
+        "outcome": entry.model,
+        "predictor": listed(entry.groups) if entry.groups else None,
+        "expected": "holds",
+        "verdict": examined.verdict,
+        "reason": examined.reason,
+        "label": "gate",
+        "kind": entry.kind,
+        "level": "respondent",
+        "family": "gates",
+        "n": int(examined.table["n"].iloc[0]) if "n" in examined.table else 0,
+        "n_clusters": None,
+        "equation": "",
+    }
+    return Verdict(
+        numbers=numbers,
+        equations=(),
+        refit=refit,
+        sentence=entry.sentence.get("en", ""),
+        provenance=examined.provenance,
+        survey=examined.survey,
+        gate=examined,
+        title=examined.title,
+    )
+
+
+def guarded(plan: Plan, claims: Sequence[Claim], gates: Sequence[Gate], answers: Answers, seed: int) -> list[Claim]:
+    """The claims after the gates: behind a closed one not testable, and the plan's composite judged in their place."""
+    shut = {id: gate for gate in gates if not gate.open for id in gate.entry.guards}
+    if not shut:
+        return list(claims)
+    kept: list[Claim] = []
+    for claim in claims:
+        id = claim.row.hypothesis.id
+        if id not in shut:
+            kept.append(claim)
+        elif claim.id == id:
+            fault = f"the gate {shut[id].entry.id} is closed ({shut[id].reason.rstrip('.')})"
+            kept.append(claim._replace(found=Estimated(None, (), claim.found.n, claim.found.n_clusters, fault=fault)))
+    return [*kept, *(claim for gate in gates if not gate.open for claim in _fallback(plan, gate, answers, seed))]
+
+
+def _fallback(plan: Plan, gate: Gate, answers: Answers, seed: int) -> list[Claim]:
+    """The composite on every outcome of the slopes that the gate guards."""
+    if gate.entry.fallback is None:
+        return []
+    behind = [plan[id] for id in gate.entry.guards]
+    slopes = [hypothesis for hypothesis in behind if hypothesis.kind in ("slope", "contrast")]
+    found: list[Claim] = []
+    for outcome in dict.fromkeys(outcome for hypothesis in slopes for outcome in hypothesis.outcome):
+        stand_in = _composite(next(h for h in slopes if outcome in h.outcome), gate, outcome)
+        row = Row(stand_in, outcome, gate.entry.fallback, (gate.entry.fallback,), 1000 + len(found))
+        estimated = ESTIMANDS["slope"].estimate(row, answers, plan, seed)
+        claim = Claim(f"{gate.entry.id} composite", row, stand_in.family, "respondent", "positive",
+                      plan.form.sesoi.respondent, estimated)  # fmt: skip
+        found.append(claim)
+    return found
+
+
+def _composite(hypothesis: Hypothesis, gate: Gate, outcome: str) -> Hypothesis:
+    """The hypothesis that stands in for the guarded ones on an outcome: the composite, expected positive."""
+    changed = {"predictor": [gate.entry.fallback], "outcome": [outcome], "contrast": {}, "holding": []}
+    return hypothesis.model_copy(update={**changed, "expected": "positive", "sesoi": None, "level": "respondent"})
 
 
 def answers_of(plan: Plan, data: Any) -> Answers:
@@ -245,15 +340,17 @@ def _refitter(
 # --- estimates, then verdicts ---------------------------------------------------------------------------------------
 
 
-def estimate(plan: Plan, answers: Answers, seed: int) -> list[Claim]:
+def estimate(plan: Plan, answers: Answers, seed: int, exploratory: bool = True) -> list[Claim]:
     """Every row of the plan estimated, followed by the between-collaborations slopes that stand beside them."""
     claims, beside = [], []
     for row in rows_of(plan):
         hypothesis = row.hypothesis
+        if plan.form.families[hypothesis.family].exploratory and not exploratory:
+            continue
         found = ESTIMANDS[hypothesis.kind].estimate(row, answers, plan, seed)
         sesoi = plan.sesoi(hypothesis)
         claims.append(Claim(hypothesis.id, row, hypothesis.family, hypothesis.level, hypothesis.expected, sesoi, found))
-        if found.beside is not None:
+        if found.beside is not None and exploratory:
             extra = replace(found, evidence=found.beside, points=found.beside_points, beside=None)
             size = plan.form.sesoi.collaboration
             beside.append(
@@ -346,7 +443,7 @@ def _row(plan: Plan, claim: Claim, test: dict[str, float], members: int, label: 
         "sesoi_points": size * found.points,
         "n": found.n,
         "n_clusters": found.n_clusters,
-        "equation": "; ".join(equation.formula for equation in found.equations),
+        "equation": found.more.get("equation", "; ".join(equation.formula for equation in found.equations)),
     }
 
 

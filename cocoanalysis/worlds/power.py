@@ -269,7 +269,7 @@ def study(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> pd.DataF
     numbers = np.random.SeedSequence(seed[0], spawn_key=tuple(seed[1:]))
     clusters, raters = size
     draw = world.draw(round(clusters * raters), numbers, clusters)
-    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0])).tidy()
+    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0]), exploratory=False).tidy()
     return table[table["family"].isin(plan.form.families)]
 
 

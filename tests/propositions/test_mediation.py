@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import cocoanalysis as coco
-from cocoanalysis.propositions.mediation import _answers, _chains, _drawn, _parts, robustness_value
+from cocoanalysis.propositions.estimands import answers_to
+from cocoanalysis.propositions.mediation import _chains, _drawn, _parts, robustness_value
 
 from .conftest import REFERENCE
 
@@ -58,7 +59,7 @@ def test_total_is_direct_plus_indirect_for_parallel_and_serial_chains(influence)
 
 
 def test_a_resample_is_a_refit(climate):
-    answers = _answers(climate, ["HOSTILE", "LEAD", "TSIG"], "company")
+    answers = answers_to(climate, ["HOSTILE", "LEAD", "TSIG"], "company")
     chains = _chains("HOSTILE", "LEAD", "TSIG")
     parts = _parts(chains, answers, ())
     drawn, failed = _drawn(parts, "percentile", 3, 7)

@@ -59,22 +59,24 @@ FAULTS = [
     ("controls: [domain", "controls: [domaine", "UnknownVariable", "'domain'"),
     ("expected: noninferior", "expected: maybe", "NotAllowed", "positive"),
     ("family: extension", "family: extention", "UnknownFamily", "extension"),
-    ("- id: H2a", "- id: H1", "DuplicateHypothesis", "the first is at"),
+    ("- id: H12", "- id: H9", "DuplicateHypothesis", "the first is at"),
     ("vcov: CR2", "vcov: CR9", "NotAllowed", "CR2"),
     ("{model: ols,", "{model: mixed,", "InvalidPairing", "classical"),
-    ("estimator: mlr", "estimator: wlsmv", "InvalidPairing", "pairwise"),
+    ("estimator: wlsmv", "estimator: mlr", "InvalidPairing", "fiml"),
     ("product: [committing, framing]", "product: [committing]", "UnclearHypothesis", "two variables"),
     ("predictor: framing", "holding: framing", "UnclearHypothesis", "exactly one of"),
     ("alpha: 0.05", "alpha: 5", "NotAllowed", "less than"),
     ("alpha: 0.05", "alhpa: 0.05", "UnknownKey", "alpha"),
-    ("- id: H2a", "- id: 2a", "NotAllowed", "must match"),
+    ("- id: H12", "- id: X12", "NotAllowed", "must match"),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "code", "said"), FAULTS, ids=[f"{f[2]}-{k}" for k, f in enumerate(FAULTS)])
 def test_case_72_faults_have_place_code_and_way_out(old, new, code, said, copy):
     plan = copy(old, new)
-    line = next(k for k, text in enumerate(plan.read_text(encoding="utf-8").splitlines(), 1) if new in text)
+    before = (SURVEYS / "cocreation/plan.yaml").read_text(encoding="utf-8").splitlines()
+    after = plan.read_text(encoding="utf-8").splitlines()
+    line = next(k for k, (was, now) in enumerate(zip(before, after), 1) if was != now)
     with pytest.raises(coco.CocoError) as caught:
         coco.read_plan(plan)
     assert caught.value.code == code

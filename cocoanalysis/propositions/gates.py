@@ -1,0 +1,178 @@
+"""What has to hold of the measurement before hypotheses are judged: gates stand outside every family.
+
+A measurement gate fits the plan's correlated-factors model and its rivals, and holds global fit
+and discriminant validity against cited conventions (Hu & Bentler, 1999; Henseler, Ringle &
+Sarstedt, 2015). When it fails, the hypotheses that it guards are not testable one by one and the
+plan's composite is judged instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import CocoError, Diagnostic
+from cocoanalysis.measurement.confirmatory import cfa
+from cocoanalysis.measurement.validity import htmt
+from cocoanalysis.propositions.plan import GateEntry, Plan
+from cocoanalysis.result import Result
+
+SUFFIX = {"ml": "", "mlr": "_robust", "wlsmv": "_scaled"}  # which CFI and RMSEA a rule of thumb is held against
+
+
+@dataclass(frozen=True, repr=False)
+class Gate(Result):
+    """One gate: its verdict (supported: it holds), the reason, the models behind it."""
+
+    entry: GateEntry
+    verdict: str
+    reason: str
+    table: pd.DataFrame
+    fits: Mapping[str, Any]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: str = "yours"
+    survey: Any = None
+    title: str = "Gate"
+
+    @property
+    def open(self) -> bool:
+        return self.verdict == "supported"
+
+    @property
+    def fit(self) -> Any:
+        """The plan's own measurement model."""
+        return next(iter(self.fits.values()))
+
+    def tidy(self) -> pd.DataFrame:
+        return self.table.copy()
+
+    def glance(self) -> pd.DataFrame:
+        return pd.DataFrame([{"gate": self.entry.id, "verdict": self.verdict, "reason": self.reason, **self.settings}])
+
+    def notes(self) -> list[str]:
+        words = "Cut-offs are conventions, not tests: Hu & Bentler (1999) for fit, Henseler et al. (2015) for HTMT."
+        return [*super().notes(), self.reason, words]
+
+
+Examination = Callable[[GateEntry, Plan, Any], Gate]
+GATES: dict[str, Examination] = {}
+
+
+def gate(kind: str) -> Callable[[Examination], Examination]:
+    def register(function: Examination) -> Examination:
+        GATES[kind] = function
+        return function
+
+    return register
+
+
+def examine(plan: Plan, responses: Any) -> tuple[Gate, ...]:
+    """Every gate of the plan on these responses."""
+    return tuple(GATES[entry.kind](entry, plan, responses) for entry in plan.form.gates)
+
+
+def closed(entry: GateEntry, responses: Any, reason: str, plan: Plan) -> Gate:
+    """A gate whose models could not be fitted."""
+    return Gate(
+        entry=entry,
+        verdict="not testable",
+        reason=reason,
+        table=pd.DataFrame(),
+        fits={},
+        settings=plan.form.latent.model_dump(),
+        provenance=getattr(responses, "provenance", "yours"),
+        survey=getattr(responses, "survey", None),
+        title=f"{entry.id}: {entry.sentence.get('en', '')}",
+    )
+
+
+# --- measurement ----------------------------------------------------------------------------------------------------
+
+
+@gate("measurement")
+def measurement(entry: GateEntry, plan: Plan, responses: Any) -> Gate:
+    """Correlated factors against one factor, a second-order factor and a bifactor model."""
+    survey, latent = responses.survey, plan.form.latent
+    settings: dict[str, Any] = {"estimator": latent.estimator, "missing": latent.missing}
+    base = survey.measurement_model(entry.model)
+    try:
+        fits = {"correlated factors": cfa(responses, base, **settings)}
+        sound = bool(fits["correlated factors"].glance()["admissible"].iloc[0])
+        for rival in entry.against:
+            if not sound and rival != "one_factor":
+                continue  # factors that are one cannot be given a factor of their own beside a general one
+            syntax, extra = rival_model(rival, base)
+            fits[rival.replace("_", " ")] = cfa(responses, syntax, **settings, **extra)
+        ratio = float(htmt(responses, entry.model).tidy()["htmt"].max())
+    except CocoError as error:
+        return closed(entry, responses, f"Not testable: {error}", plan)
+    table = pd.DataFrame([{"model": name, **_measures(fit, latent.estimator)} for name, fit in fits.items()])
+    verdict, reason = _held(entry, table, ratio)
+    return Gate(
+        entry=entry,
+        verdict=verdict,
+        reason=reason,
+        table=table.assign(htmt_max=[ratio] + [np.nan] * (len(table) - 1)),
+        fits=fits,
+        settings=settings,
+        provenance=responses.provenance,
+        survey=survey,
+        title=f"{entry.id}: {entry.sentence.get('en', '')}",
+    )
+
+
+def rival_model(rival: str, base: str) -> tuple[str, dict[str, Any]]:
+    """Syntax of a rival to a correlated-factors model, and the settings that it needs."""
+    pairs = [line.split(" =~ ") for line in base.splitlines() if " =~ " in line]
+    factors = [name.strip() for name, _ in pairs]
+    items = " + ".join(part.strip() for _, part in pairs)
+    if rival == "one_factor":
+        return f"general =~ {items}", {}
+    if rival == "second_order":
+        return f"{base}\ngeneral =~ {' + '.join(factors)}", {}
+    return f"{base}\ngeneral =~ {items}", {"orthogonal": True, "std_lv": True}
+
+
+def _measures(fit: Any, estimator: str) -> dict[str, Any]:
+    row = fit.glance().iloc[0]
+    suffix = SUFFIX[estimator]
+    facts = {name: bool(row[name]) for name in ("identified", "converged", "admissible")}
+    kept = {"n": int(row["n"]), "df": row["df"], "chi2": row["chi2_scaled"] if suffix else row["chi2"]}
+    return kept | {
+        "cfi": row[f"cfi{suffix}"],
+        "rmsea": row[f"rmsea{suffix}"],
+        "srmr": row["srmr"],
+        "bic": row["bic"],
+        **facts,
+    }
+
+
+def _held(entry: GateEntry, table: pd.DataFrame, ratio: float) -> tuple[str, str]:
+    own = table.iloc[0]
+    general = table[(table["model"] == "one factor") & table["admissible"].astype(bool)]
+    faults = [name for name in ("identified", "converged", "admissible") if not own[name]]
+    if faults and len(general) and general["cfi"].iloc[0] >= entry.cfi and ratio >= entry.htmt:
+        fitting = f"one factor fits as well (CFI {general['cfi'].iloc[0]:.3f}), the largest HTMT is {ratio:.3f}"
+        return "contradicted", f"The practices are not distinct: {fitting}, and their own model is not {faults[0]}."
+    if faults:
+        return "not testable", f"Not testable: the measurement model is not {' and not '.join(faults)}."
+    criteria = [
+        ("CFI", own["cfi"], "≥", entry.cfi, own["cfi"] >= entry.cfi),
+        ("RMSEA", own["rmsea"], "≤", entry.rmsea, own["rmsea"] <= entry.rmsea),
+        ("SRMR", own["srmr"], "≤", entry.srmr, own["srmr"] <= entry.srmr),
+        ("largest HTMT", ratio, "<", entry.htmt, ratio < entry.htmt),
+    ]
+    said = ", ".join(
+        f"{name} {value:.3f} ({'' if good else 'not '}{sign} {bound:g})" for name, value, sign, bound, good in criteria
+    )
+    rivals = "; ".join(f"{row.model}: CFI {row.cfi:.3f}, SRMR {row.srmr:.3f}" for row in table.iloc[1:].itertuples())
+    undercut = bool(len(general)) and bool(general["cfi"].iloc[0] >= own["cfi"])
+    holds = all(good for *_, good in criteria) and not undercut
+    beside = f" Rivals: {rivals}." if rivals else ""
+    head = "The practices hang together and stay distinct" if holds else "The measurement model does not hold"
+    return ("supported" if holds else "contradicted"), f"{head}: {said}.{beside}"

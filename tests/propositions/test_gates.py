@@ -1,0 +1,97 @@
+"""Gates: open on sound measurement, closed on a general factor, and what that does to the hypotheses behind them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cocoanalysis as coco
+from cocoanalysis.propositions.gates import examine, rival_model
+
+SURVEYS = Path(__file__).parents[2] / "surveys"
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return coco.read_plan(SURVEYS / "cocreation")
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    survey = coco.read_survey(SURVEYS / "cocreation")
+    return coco.read_responses(SURVEYS / "cocreation/synthetic.csv", survey)
+
+
+@pytest.fixture(scope="module")
+def judged(plan, bundled):
+    return coco.judge(plan, bundled, seed=1)
+
+
+@pytest.fixture(scope="module")
+def one_factor(plan):
+    return coco.judge(plan, coco.simulate(SURVEYS / "cocreation/worlds/one-factor.yaml", seed=2), seed=1)
+
+
+def test_sound_measurement_opens_the_gate(judged):
+    row = judged["H0"].numbers
+    assert (row["label"], row["verdict"]) == ("gate", "supported")
+    assert "CFI" in row["reason"]
+    assert "HTMT" in row["reason"]
+    assert judged["H0"].fit.glance()["converged"][0]
+    assert list(judged.gates[0].tidy()["model"]) == ["correlated factors", "one factor", "second order", "bifactor"]
+    assert judged["H1"].verdict != "not testable"
+
+
+def test_gates_stand_outside_the_families(judged, plan, bundled):
+    without = coco.judge(plan, bundled, seed=1, gates=False)
+    with_gates = judged.tidy().query("label != 'gate'").reset_index(drop=True)
+    pd.testing.assert_series_equal(with_gates["p_adjusted"], without.tidy()["p_adjusted"])
+    assert [d.code for d in without.diagnostics] == ["GatesNotExamined"]
+
+
+def test_a_closed_gate_puts_the_composite_in_place_of_the_practices(one_factor, plan):
+    table = one_factor.tidy()
+    assert one_factor["H0"].verdict == "contradicted"
+    guarded = set(plan.form.gates[0].guards)
+    behind = table[table.hypothesis.isin(guarded)]
+    assert (behind.verdict == "not testable").all()
+    assert behind.reason.str.contains("gate H0 is closed").all()
+    assert behind.estimate.isna().all()
+    composite = table[table.hypothesis == "H0 composite"]
+    assert set(composite.outcome) == {"outcome", "capacity", "innovation", "capabilities", "alignment", "durability",
+                                      "authorisation"}  # fmt: skip
+    assert (composite.predictor == "practice").all()
+    assert (composite.label == "confirmatory").all()
+    assert not table.hypothesis.str.startswith(("H1 between", "H3a between")).any()
+
+
+def test_exploratory_rows_never_read_confirmatory(judged):
+    table = judged.tidy()
+    assert set(table[table.family.isin(["exploratory", "beside"])]["label"]) == {"exploratory"}
+    assert set(table[table.hypothesis == "H0b"]["kind"]) == {"necessity"}
+    assert table.set_index("hypothesis").loc["H12", "equation"].startswith("others' mean outcome")
+
+
+def test_exclusions_of_the_plan_are_applied_once_and_told(judged, bundled, plan):
+    told = judged.ledger[judged.ledger.step == "exclude"]
+    assert len(told) == len(plan.form.exclusions)
+    assert (told.origin == "plan").all()
+    again = coco.judge(plan, plan.exclude(bundled), seed=1, gates=False)
+    assert len(again.ledger[again.ledger.step == "exclude"]) == len(plan.form.exclusions)
+    assert judged.provenance == "synthetic"
+    assert "Synthetic data" in judged.notes()[0]
+
+
+def test_rivals_are_built_from_the_measurement_model():
+    base = "f =~ a + b + c\ng =~ d + e + f1\n"
+    assert rival_model("one_factor", base) == ("general =~ a + b + c + d + e + f1", {})
+    assert "general =~ f + g" in rival_model("second_order", base)[0]
+    assert rival_model("bifactor", base)[1] == {"orthogonal": True, "std_lv": True}
+
+
+def test_a_measurement_model_that_cannot_be_fitted_closes_the_gate(plan, bundled):
+    few = bundled.kept(np.arange(len(bundled.frame)) < 12)
+    (gate,) = examine(plan, few)
+    assert gate.verdict == "not testable"
+    assert not gate.open
