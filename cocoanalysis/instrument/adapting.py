@@ -18,12 +18,13 @@ MOST_BYTES = 100_000_000
 
 
 def new_survey(name: str, source: str | Path, *, folder: str | Path = ".", extend: bool = False) -> Path:
-    """Make a survey of your own from a bundled one or from another survey.
+    """Make a survey of your own from a bundled one, from another survey, or from a platform's file.
 
     Parameters
     ----------
     name : of the new survey and of its folder
-    source : a bundled survey's name, a survey's folder or file
+    source : a bundled survey's name, a survey's folder or file; or a .sav, .dta, tidy .csv, XLSForm,
+        LimeSurvey, REDCap or Qualtrics structure file, of which a draft is made (see `drafting`)
     folder : where the new folder is made
     extend : instead of a copy, write a file that extends the source: it holds only your changes, and
         `compare_surveys` says later which scores stay comparable
@@ -37,6 +38,10 @@ def new_survey(name: str, source: str | Path, *, folder: str | Path = ".", exten
     InstrumentError : BadName, Exists, NotWritable, and whatever is wrong with the source
     """
     target = _target(name, Path(folder))
+    if _is_platform_file(source):
+        from cocoanalysis.instrument.drafting import draft_survey
+
+        return _written(target, dict(draft_survey(survey_id(name), source)))
     survey = read_survey(source)
     if extend:
         return _written(target, {SURVEY_FILE: _extension(name, source, target, survey.languages)})
@@ -58,6 +63,10 @@ def _target(name: str, folder: Path) -> Path:
     if (folder / name).exists():
         raise InstrumentError(f"There is already '{folder / name}'; choose another name.", code="Exists")
     return folder / name
+
+
+def _is_platform_file(source: str | Path) -> bool:
+    return Path(source).is_file() and Path(source).suffix.casefold() not in (".yaml", ".yml")
 
 
 def _written(target: Path, files: dict[str, str | bytes | Path]) -> Path:
