@@ -239,6 +239,23 @@ def test_case_47_indefinite_matrix_is_named_and_smoothed_only_when_asked():
     assert smoothed.settings["smoothed"]
 
 
+def test_case_47_indefinite_polychoric_matrix():
+    """Few people, many gaps: the pairs do not fit together. Nothing is smoothed unless asked, and then it is said."""
+    rng = np.random.default_rng(1)
+    latent = rng.normal(size=(80, 1)) + 0.5 * rng.normal(size=(80, 8))
+    data = pd.DataFrame(np.digitize(latent, [-0.5, 0.7]) + 1.0).rename(columns=str)
+    data = data.mask(rng.random(data.shape) < 0.5)
+    error = refused(data, correlation="polychoric")
+    assert error.code == "NotPositiveDefinite"
+    found = coco.efa(data, factors=1, correlation="polychoric", smooth=True)
+    assert found.settings["smoothed"]
+
+
+def test_case_45_empty_cells_are_told(bfi):
+    found = coco.efa(bfi.head(150).iloc[:, :6], factors=1, correlation="polychoric")
+    assert any("empty cell" in note for note in found.notes())
+
+
 def test_case_48_fewer_people_than_items():
     assert refused(degenerate().head(5)).code == "TooFewRows"
 

@@ -69,3 +69,33 @@ def test_case_42_43_empty_and_constant_items_are_named(bfi):
 def test_a_plain_frame_is_one_scale():
     data = pd.DataFrame({"a": [1, 2, 3, 4], "b": [2, 2, 4, 4]})
     assert coco.item_analysis(data).tidy()["scale"].tolist() == ["all items"] * 2
+
+
+def one_factor(items, n=1000, seed=1):
+    rng = np.random.default_rng(seed)
+    latent = 0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, items))
+    return pd.DataFrame(np.clip(np.round(3 + latent), 1, 5), columns=[f"i{i}" for i in range(1, items + 1)])
+
+
+def test_case_52_four_turned_items_of_fifteen():
+    """Published statistics that only the key reproduces: items 1, 3, 7 and 14 of 15 have item–rest r of −.004 to .080,
+    so that no sign of theirs gives them away (reverse_key_published.json, li_2024_spa)."""
+    turned = ["i1", "i3", "i7", "i14"]
+    data = one_factor(15)
+    data[turned] = 6 - data[turned]
+    found = coco.item_analysis(data)
+    assert found.suspects == turned
+
+
+def test_case_52_half_of_the_items_turned():
+    """As li_2024_sad: 14 of 28. Which half is the right one only the wording tells; one of them is named."""
+    data = one_factor(28)
+    turned = [f"i{i}" for i in (2, 5, 8, 10, 11, 13, 14, 16, 18, 20, 21, 23, 24, 26)]
+    data[turned] = 6 - data[turned]
+    named = set(coco.item_analysis(data).suspects)
+    assert named in (set(turned), set(data.columns) - set(turned))
+
+
+def test_unrelated_items_are_not_accused():
+    data = pd.DataFrame(np.random.default_rng(0).integers(1, 6, (400, 6))).rename(columns=str)
+    assert len(coco.item_analysis(data).suspects) <= 1
