@@ -41,7 +41,7 @@ def _bounded(value: float, digits: int = 2) -> str:
 
 
 def _p(value: float) -> str:
-    return "< .001" if float(value) < 0.001 else _bounded(value, 3)
+    return "<\u00a0.001" if float(value) < 0.001 else _bounded(value, 3)
 
 
 def _df(value: float) -> str:
@@ -102,7 +102,7 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "chi2": ("χ²", "number"),
     "df": ("df", "df"),
     "p_value": ("p", "p"),
-    "p_adjusted": ("p adjusted", "p"),
+    "p_adjusted": ("p adj.", "p"),
     "cfi": ("CFI", "bounded3"),
     "tli": ("TLI", "bounded3"),
     "rmsea": ("RMSEA", "bounded3"),
@@ -493,12 +493,16 @@ def verdicts(result: Any, *, label: str | None = None) -> GT:
         shown[name] = [phrase(result, value) for value in shown[name]]
     shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number")
     shown = shown.join(frame[_present(frame, "p_adjusted", "sesoi", "reason", "label")])
-    shown = shown if frame["label"].nunique() > 1 else shown.drop(columns="label")
+    several = frame["label"].nunique() > 1
+    shown = shown if several else shown.drop(columns="label")
     title = "Verdicts" if label is None else f"Verdicts: {label}"
-    table = _table(
-        result, shown, title, id=f"coco-verdicts{'-' + label if label else ''}", rowname="hypothesis", raw=frame
-    )
+    identity = f"coco-verdicts{'-' + label if label else ''}"
+    groups = "label" if several else None
+    table = _table(result, shown, title, id=identity, rowname="hypothesis", groupname=groups, raw=frame)
     table = table.fmt(lambda value: written(value, "number"), columns="estimate")
+    if "reason" in shown:
+        table = table.cols_width({"reason": "32%"})
+    table = table.tab_options(table_width="100%", table_font_size="13px", table_layout="auto")
     for verdict, colour in VERDICT_TINTS.items():
         rows = [i for i, value in enumerate(frame["verdict"]) if value == verdict]
         table = table.tab_style(style.fill(color=colour), loc.body(columns="verdict", rows=rows)) if rows else table
@@ -542,7 +546,7 @@ def missing_by_reason(responses: Any) -> pd.DataFrame:
     items = list(responses.items(None).columns)
     counts = {item: responses.missing[item].value_counts(normalize=False) for item in items}
     frame = pd.DataFrame(counts).T.fillna(0.0) / max(len(responses.frame), 1)
-    frame = frame[sorted(frame.columns, key=str)]
+    frame = frame[sorted((name for name in frame.columns if frame[name].any()), key=str)]
     frame["any reason"] = frame.sum(axis=1)
     return frame.rename_axis(index="item", columns=None).reset_index()
 

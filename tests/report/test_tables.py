@@ -25,7 +25,7 @@ def headings(table):
 @pytest.mark.parametrize(
     ("value", "kind", "shown"),
     [
-        (0.0004, "p", "< .001"),
+        (0.0004, "p", "<\u00a0.001"),
         (0.03649, "p", ".036"),
         (1.0, "p", "1.000"),
         (-0.004, "bounded", ".00"),
@@ -50,7 +50,8 @@ def test_numbers_are_written_as_apa_asks(value, kind, shown):
 
 def test_verdicts_show_expectation_estimate_interval_and_reason(verdicts):
     table = tables.verdicts(verdicts)
-    first, last = cells(table)[0], cells(table)[-1]
+    family, first, last = cells(table)[0], cells(table)[1], cells(table)[-1]
+    assert family == ["confirmatory"]
     assert first[:5] == ["H1", "Mobilising", "outcome", "+", "supported"]
     assert first[5:7] == ["0.31", "[0.21,\u00a00.41]"]
     assert first[6] == "[0.21,\u00a00.41]"
@@ -104,7 +105,7 @@ def test_invariance_has_one_row_a_step(ladder):
     body = cells(tables.invariance(ladder))
     assert [row[0] for row in body] == ["configural", "metric", "scalar"]
     assert "−.019" in body[2]
-    assert "< .001" in body[2]
+    assert "<\u00a0.001" in body[2]
 
 
 def test_regressions_side_by_side_and_alone(regression):

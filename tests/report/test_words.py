@@ -9,7 +9,7 @@ from cocoanalysis.report import words
 def test_verdict(verdicts):
     assert words.verdict(verdicts, "H1") == (
         "In the synthetic data, H1, Mobilising → outcome, expected +: β = 0.31, 95 % CI [0.21,\u00a00.41], "
-        "adjusted p < .001 (SESOI .10): supported (substantial)."
+        "adjusted p <\u00a0.001 (SESOI .10): supported (substantial)."
     )
     assert words.verdict(verdicts, "H12").endswith("not testable (NotConverged: the model did not converge).")
 
@@ -22,7 +22,7 @@ def test_an_unknown_hypothesis_is_named_with_those_that_exist(verdicts):
 
 def test_regression(regression):
     regression.provenance = "public real"
-    expected = "Mobilising: b = 0.31, 95 % CI [0.21,\u00a00.41], t(38.2) = 6.12, p < .001."
+    expected = "Mobilising: b = 0.31, 95 % CI [0.21,\u00a00.41], t(38.2) = 6.12, p <\u00a0.001."
     assert words.regression(regression, "mobilising") == expected
 
 
@@ -30,7 +30,7 @@ def test_fit_of_a_sound_and_of_a_faulty_model(fits):
     for model in fits.values():
         model.provenance = "public real"
     assert words.fit(fits["Two factors"]) == (
-        "χ²(8, N = 300) = 17.20, p < .001, CFI = .981, TLI = .971, "
+        "χ²(8, N = 300) = 17.20, p <\u00a0.001, CFI = .981, TLI = .971, "
         "RMSEA = .045, 90 % CI [.020,\u00a0.070], SRMR = .031."
     )
     assert words.fit(fits["One factor"]) == (
