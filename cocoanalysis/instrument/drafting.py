@@ -38,11 +38,11 @@ class Draft:
     """The lines of the instrument file while it is written, and the ids that are taken."""
 
     language: str
-    ids: dict[str, str] = field(default_factory=dict)  # our id → name in the file
+    ids: dict[str, str] = field(default_factory=dict)  # our id → column of the file ('' for a construct)
     scales: dict[str, str] = field(default_factory=dict)  # the answers, written out → name of the scale
     scale_lines: list[str] = field(default_factory=list)
 
-    def id(self, name: str) -> str:
+    def id(self, name: str, *, column: bool = True) -> str:
         """An id for a name of the file: small letters and digits, unique, no reserved word."""
         bare = re.sub(r"[^a-z0-9]", "", name.casefold())
         bare = (bare if re.match(r"[a-z]", bare) else f"q{bare}")[:16]
@@ -50,7 +50,7 @@ class Draft:
         while found in self.ids or found in RESERVED:
             number += 1
             found = f"{bare}x{number}"
-        self.ids[found] = name
+        self.ids[found] = name if column else ""
         return found
 
     def words(self, words: Words, instead: str = "") -> str:
@@ -178,7 +178,7 @@ def _construct(draft: Draft, group: list[Question]) -> Iterator[str]:
     first = group[0]
     scale = _scale(draft, first)
     name = first.group or _stem(first.name) or first.name
-    yield f"  - id: {draft.id(f'{name}scale')}"
+    yield f"  - id: {draft.id(f'{name}scale', column=False)}"
     yield f"    label: {draft.words({}, name)}  # gap: what do these items measure together?"
     yield "    role: context  # gap: practice, outcome, predictor, marker, attention, …"
     yield f"    scale: {scale}"
@@ -292,6 +292,8 @@ def _doubt(question: Question) -> tuple[bool, str]:
         return True, f"several answers may be chosen{f' ({listed})' if listed else ''}; ask one question for each"
     if question.kind == "unknown":
         return True, "numbers or categories? Only codes are known"
+    if question.kind == "numeric" and question.rating:
+        return True, "the file calls it ordinal but labels no answer; is it an item on a scale?"
     if question.kind == "text" and not question.choices:
         return False, ""
     return question.rating is None and question.kind == "choice", "is this background, or an item on a scale?"
@@ -322,7 +324,7 @@ def _survey(
     yield "# gap: identifiers: {respondent: …, collaboration: …}  (columns that tell who answered about what)"
     if left_out:
         yield f"# left out, as the platform writes them itself: {', '.join(left_out)}"
-    renamed = {ours: theirs for ours, theirs in draft.ids.items() if ours != theirs and not ours.endswith("scale")}
+    renamed = {ours: theirs for ours, theirs in draft.ids.items() if theirs and ours != theirs}
     if structure.kind in ("SPSS", "Stata", "CSV"):
         yield "samples:"
         yield f"  - file: {quoted(path.name)}  # recognised by its content, wherever it lies"

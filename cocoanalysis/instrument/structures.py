@@ -141,15 +141,18 @@ def stata(path: Path) -> Structure:
     import pyreadstat
 
     _, meta = pyreadstat.read_dta(str(path), metadataonly=True, user_missing=True)
-    return Structure("Stata", meta.file_label or path.stem, "", tuple(_columns(meta, {})))
+    return Structure("Stata", meta.file_label or path.stem, "", tuple(_columns(meta, {}, tagged=True)))
 
 
-def _columns(meta: Any, missing: Mapping[str, Any]) -> Iterator[Question]:
+def _columns(meta: Any, missing: Mapping[str, Any], tagged: bool = False) -> Iterator[Question]:
     for name in meta.column_names:
         labels = meta.variable_value_labels.get(name, {})
         measure = meta.variable_measure.get(name, "unknown")
         ranges = missing.get(name, [])
-        choices = [Choice(_number(code), {"": plain(label)}, _declared(code, ranges)) for code, label in labels.items()]
+        choices = [
+            Choice(_number(code), {"": plain(label)}, _declared(code, ranges) or (tagged and isinstance(code, str)))
+            for code, label in labels.items()
+        ]
         known = {choice.code for choice in choices}
         choices += [
             Choice(_number(one["lo"]), {}, True)
@@ -173,9 +176,9 @@ def _number(code: Any) -> str:
 
 
 def _declared(code: Any, ranges: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a code lies in a declared missing range, or is one of Stata's tagged missings."""
+    """Whether a code lies in a declared missing range."""
     if isinstance(code, str):
-        return bool(re.fullmatch(r"[a-z]", code)) or any(code == one["lo"] for one in ranges)
+        return any(code == one["lo"] for one in ranges)
     return any(not isinstance(one["lo"], str) and one["lo"] <= code <= one["hi"] for one in ranges)
 
 

@@ -154,6 +154,23 @@ def test_spss_keeps_missing_codes_measurement_levels_and_the_names_of_columns(tm
     assert survey.samples[0].provenance == "yours"
 
 
+def test_text_codes_of_spss_and_tagged_missings_of_stata(tmp_path):
+    frame = pd.DataFrame({"sex": ["f", "m"], "q1": [1.0, 2.0], "q2": [1.0, 2.0]})
+    labels = {"sex": {"f": "w", "m": "m", "-9": "refused"}}
+    pyreadstat.write_sav(frame, str(tmp_path / "a.sav"), variable_value_labels=labels,
+                         missing_ranges={"sex": ["-9"]})  # fmt: skip
+    spss = coco.read_survey(coco.new_survey("spss", tmp_path / "a.sav", folder=tmp_path))
+    assert spss.background["sex"].labels("en") == {"f": "w", "m": "m"}
+    assert spss.background["sex"].reasons() == {"-9": "refused"}
+    frame = pd.DataFrame({"q1": pd.Series([1, "a"], dtype=object), "q2": pd.Series([1, 2], dtype=object)})
+    values = {1: "no", 2: "yes", "a": "do not know"}
+    pyreadstat.write_dta(frame, str(tmp_path / "a.dta"), variable_value_labels={"q1": values, "q2": values},
+                         missing_user_values={"q1": ["a"], "q2": ["a"]})  # fmt: skip
+    stata = coco.read_survey(coco.new_survey("stata", tmp_path / "a.dta", folder=tmp_path))
+    assert stata.items["q1"].scale.codes == (1, 2)
+    assert stata.items["q1"].scale.reasons() == {"a": "does_not_know"}
+
+
 def test_other_languages_stems_recodes_and_personal_columns(tmp_path):
     for name, write in (("a.xlsx", xlsform), ("a.qsf", qsf), ("a.csv", redcap)):
         write(tmp_path / name)
