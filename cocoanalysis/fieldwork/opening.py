@@ -89,7 +89,7 @@ def _checked_workbook(path: Path) -> str:
 def head(source: Source, n: int = 6) -> Head:
     """The first rows, for sniffers."""
     if source.kind == "text":
-        return Head(source, list(itertools.islice(_records(decoded(source), delimiter(source)), n)))
+        return Head(source, list(itertools.islice(_records(first_lines(source), delimiter(source)), n)))
     if source.kind == "xlsx":
         return Head(source, list(itertools.islice(workbook_rows(source), n)))
     if source.kind == "parquet":
@@ -111,8 +111,21 @@ def decoded(source: Source) -> bytes:
     """
     raw = source.path.read_bytes()
     encoding = source.options.encoding or _encoding(raw)
+    raw = _as_utf8(raw, encoding, source)
+    if (nul := raw.find(b"\x00")) >= 0:
+        raise PlatformError(
+            f"{source.path.name} holds a NUL byte at byte {nul}: it is damaged, no text, or UTF-16 without its mark "
+            "(then say encoding='utf-16-le').",
+            code="NulByte",
+        )
+    return raw
+
+
+def _as_utf8(raw: bytes, encoding: str, source: Source) -> bytes:
     if encoding == "utf-8":
         raw = raw.removeprefix(codecs.BOM_UTF8)
+        if raw.isascii():
+            return raw
     try:
         text = raw.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
@@ -122,15 +135,22 @@ def decoded(source: Source) -> bytes:
             "for a file of an older Windows program, or export it as UTF-8.",
             code="EncodingError",
         ) from error
-    if encoding != "utf-8":
-        raw = text.removeprefix("\ufeff").encode()
-    if (nul := raw.find(b"\x00")) >= 0:
-        raise PlatformError(
-            f"{source.path.name} holds a NUL byte at byte {nul}: it is damaged, no text, or UTF-16 without its mark "
-            "(then say encoding='utf-16-le').",
-            code="NulByte",
-        )
-    return raw
+    return raw if encoding == "utf-8" else text.removeprefix("\ufeff").encode()
+
+
+def first_lines(source: Source, size: int = 200_000) -> bytes:
+    """The first whole lines of a text, as UTF-8."""
+    with source.path.open("rb") as file:
+        start = file.read(size)
+    if source.path.stat().st_size <= size:
+        return decoded(source)
+    encoding = source.options.encoding or _encoding(start)
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        text = decoder.decode(start).removeprefix("\ufeff").encode()
+    except (UnicodeDecodeError, LookupError):
+        return decoded(source)[:size]  # which says where the fault is
+    return text[: text.rfind(b"\n") + 1] or text
 
 
 def _encoding(raw: bytes) -> str:
@@ -152,7 +172,7 @@ def delimiter(source: Source) -> str:
     """
     if source.options.delimiter:
         return source.options.delimiter
-    start = _first_lines(decoded(source))
+    start = first_lines(source)
     widths = {mark: [len(row) for row in itertools.islice(_records(start, mark), 30)] for mark in DELIMITERS}
     fitting = [mark for mark, counts in widths.items() if counts and counts[0] > 1 and len(set(counts)) == 1]
     if len(fitting) > 1:
@@ -177,13 +197,6 @@ def _header_words(start: bytes, marks: Sequence[str]) -> dict[str, int]:
     return {
         mark: sum(bool(cell.strip()) and not set(cell) & set(DELIMITERS) for cell in row) for mark, row in rows.items()
     }
-
-
-def _first_lines(text: bytes, size: int = 200_000) -> bytes:
-    """The first whole lines of a text."""
-    if len(text) <= size:
-        return text
-    return text[: text.rfind(b"\n", 0, size) + 1] or text
 
 
 def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int = 1) -> pa.Table:

@@ -7,15 +7,16 @@ a value or a missing reason, rules about rows are applied, and each change gets 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cocoanalysis.errors import Diagnostic, PlatformError, ResponseError, listed, one_of
 from cocoanalysis.fieldwork.opening import head, opened
@@ -31,7 +32,6 @@ from cocoanalysis.fieldwork.platforms import (
 )
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import (
-    DATELIKE,
     META,
     Answers,
     Bindings,
@@ -41,6 +41,7 @@ from cocoanalysis.responses.matching import (
     mark,
     mixed,
     plain,
+    plain_texts,
     renamed,
     understand,
 )
@@ -48,6 +49,10 @@ from cocoanalysis.responses.responses import Responses, reason_dtype
 from cocoanalysis.responses.scoring import key_check, keyed
 from cocoanalysis.result import PROVENANCES
 
+MONTHS = "jan|feb|mar|apr|maj|may|jun|jul|aug|sep|okt|oct|nov|dec"
+SPREADSHEET_ID = (  # 1E5, 1.2E+05 · more than 15 digits ending in zeros · 3-May · May-23
+    rf"(?i)^(\d(\.\d+)?e\+?\d+|\d{{14,}}00|\d{{1,2}}[-. /]({MONTHS})\w*|({MONTHS})\w*[-. /]\d{{1,4}})$"
+)
 DUPLICATES = ("error", "first", "last", "fullest")
 NOT_LIVE = ("preview", "test", "spam")
 
@@ -109,7 +114,7 @@ def read_responses(
     if door.read is None:
         raise PlatformError(f"Files of '{door.name}' cannot be read.", code="UnknownPlatform")
     raw = door.read(source, survey, source.options)
-    digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
+    digest = _digest(source.path)
     sample = _sample(survey, digest)
     mapped = _code_map(code_map, source.path, survey, sample)
     reading = Reading(raw, survey, mapped, source, tuple(empty), invalid)
@@ -124,6 +129,11 @@ def read_responses(
     return reading.responses(_provenance(reading, sample))
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _sample(survey: Any, digest: str) -> Any:
     """The survey's own entry for this very file, by its content; None when there is none."""
     for sample in survey.samples:
@@ -131,7 +141,7 @@ def _sample(survey: Any, digest: str) -> Any:
             known = sample.sha256
         else:
             file = Path(survey.folder) / sample.file
-            known = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+            known = _digest(file) if file.is_file() else ""
         if known == digest:
             return sample
     return None
@@ -188,6 +198,7 @@ class Reading:
     why: dict[str, np.ndarray] = field(default_factory=dict)  # id → reason number of each row, −1 where answered
     reasons: list[str] = field(default_factory=lambda: list(reason_dtype().categories))
     faults: list[str] = field(default_factory=list)
+    answered: dict[str, int] = field(default_factory=dict)  # how many different answers a column holds
     diagnostics: list[Diagnostic] = field(default_factory=list)
     keep: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     bindings: Bindings = field(default_factory=lambda: Bindings({}))
@@ -278,17 +289,35 @@ class Reading:
 
     def _read(self, id: str, column: str) -> tuple[pd.Series, np.ndarray, int]:
         """One column: values, reason numbers, and how many cells were labels."""
+        if self._is_name(id):
+            return self._names(column)
         texts, codes = factorised(self.raw.column(column))
         answers = self._meaning(id, column, texts)
         counts = np.bincount(codes, minlength=len(texts))
-        self._fault(id, column, texts, codes, counts, answers)
+        self._fault(column, texts, codes, counts, answers, id)
         reason = np.full(len(texts) + 1, -1, dtype=np.int8)
         for place, text in enumerate(texts):
             if text not in answers.values:
                 reason[place] = self._number(answers.reasons.get(text, "invalid"))
-        values = self._typed(id, texts, answers, codes, reason)
+        why = np.take(reason, codes)
+        self.answered[id] = sum(counts[place] > 0 for place in range(len(texts)) if reason[place] < 0)
         labelled = int(sum(counts[place] for place, text in enumerate(texts) if text in answers.labelled))
-        return values, reason[codes], labelled
+        return self._typed(id, texts, answers, codes, why), why, labelled
+
+    def _is_name(self, id: str) -> bool:
+        """An identifier without declared missing codes: nothing to look up for each of its many texts."""
+        question = self.survey.background.get(id)
+        return _kind(id, self.survey) == "identifier" and not (question is not None and question.missing)
+
+    def _names(self, column: str) -> tuple[pd.Series, np.ndarray, int]:
+        """A column of identifiers."""
+        texts = plain_texts(self.raw.column(column))
+        self._damaged(column, texts)
+        nobody = pc.or_kleene(pc.is_null(texts), pc.starts_with(texts, mark("")))
+        blank = nobody.to_numpy()
+        marked = pc.if_else(nobody, pa.scalar(None, pa.string()), texts)
+        why = np.where(blank, self._number("skipped"), -1).astype(np.int8)
+        return pd.Series(marked.to_pandas().array.astype("str")), why, 0
 
     def _meaning(self, id: str, column: str, texts: Sequence[str]) -> Answers:
         question = self.survey.items.get(id) or self.survey.background.get(id)
@@ -303,20 +332,18 @@ class Reading:
             empty=self.empty,
         )
 
-    def _typed(
-        self, id: str, texts: Sequence[str], answers: Answers, codes: np.ndarray, reason: np.ndarray
-    ) -> pd.Series:
+    def _typed(self, id: str, texts: Sequence[str], answers: Answers, codes: np.ndarray, why: np.ndarray) -> pd.Series:
         known = [answers.values.get(text) for text in texts]
         kind = _kind(id, self.survey)
         if kind == "item":
             table = np.array([0 if value is None else value for value in [*known, None]], dtype=np.int64)
-            return pd.Series(pd.arrays.IntegerArray(table[codes], reason[codes] >= 0))
+            return pd.Series(pd.arrays.IntegerArray(np.take(table, codes), why >= 0))
         if kind == "number":
             table = np.array([np.nan if value is None else value for value in [*known, None]], dtype=float)
             return pd.Series(table[codes])
         if kind == "boolean":
             table = np.array([bool(value) for value in [*known, None]])
-            return pd.Series(pd.arrays.BooleanArray(table[codes], reason[codes] >= 0))
+            return pd.Series(pd.arrays.BooleanArray(table[codes], why >= 0))
         words = pd.array([None if value is None else str(value) for value in [*known, None]], dtype="str")
         return pd.Series(words.take(codes))
 
@@ -332,16 +359,15 @@ class Reading:
         return int(np.flatnonzero(rows)[0]) + self.raw.first_row
 
     def _fault(
-        self, id: str, column: str, texts: Sequence[str], codes: np.ndarray, counts: np.ndarray, answers: Answers
+        self, column: str, texts: Sequence[str], codes: np.ndarray, counts: np.ndarray, answers: Answers, id: str
     ) -> None:
         question = self.survey.items.get(id) or self.survey.background.get(id)
-        if _kind(id, self.survey) == "identifier":
-            self._damaged(column, texts, codes)
         both = mixed(answers) if question is not None else None
         if both:
             raise ResponseError(
-                f"The column '{column}' mixes codes ({both[0]} different) with labels ({both[1]} different); "
-                "it must hold one or the other. Export codes, or labels, for the whole column.",
+                f"The column '{column}' mixes codes ({both[0]} different) with labels ({both[1]} different); it must "
+                f"hold "
+                "one or the other. Export codes, or labels, for the whole column.",
                 code="MixedCodes",
             )
         for why, bad in _by_reason(answers.faults).items():
@@ -353,14 +379,10 @@ class Reading:
             if self.invalid == "missing":
                 self.line("recode", f"invalid answers in '{column}' set to missing: {why}", cells=n)
 
-    def _damaged(self, column: str, texts: Sequence[str], codes: np.ndarray) -> None:
+    def _damaged(self, column: str, texts: pa.ChunkedArray) -> None:
         """Refuse identifiers that a spreadsheet has turned into numbers or dates."""
-        bad = [i for i, text in enumerate(texts) if re.fullmatch(r"\d(\.\d+)?[eE]\+?\d+", text) or _long_number(text)]
-        bad += [
-            i for i, text in enumerate(texts) if re.search("[a-z]", text, re.I) and DATELIKE.fullmatch(text.strip())
-        ]
-        if bad:
-            rows = np.isin(codes, bad)
+        rows = pc.fill_null(pc.match_substring_regex(texts, SPREADSHEET_ID), False).to_numpy()
+        if rows.any():
             raise ResponseError(
                 f"{int(rows.sum())} cells of the identifier '{column}' (first in row {self.row(rows)}) look like ids "
                 f"that a "
@@ -519,10 +541,8 @@ class Reading:
 
     def _counted(self) -> None:
         """One ledger line for each reason why an item has no answer."""
-        totals = np.zeros(len(self.reasons) + 1, dtype=np.int64)
-        for id in self.survey.items:
-            totals += np.bincount(self.why[id] + 1, minlength=len(totals))[: len(totals)]
-        for reason, cells in zip(self.reasons, totals[1:]):
+        for number, reason in enumerate(self.reasons):
+            cells = sum(np.count_nonzero(self.why[id] == number) for id in self.survey.items)
             if cells:
                 self.line("missing", f"{reason}: items without an answer", cells=int(cells))
 
@@ -534,7 +554,7 @@ class Reading:
         keys = [key for key in dict.fromkeys(keys) if key and key in self.data]
         if not keys or "row numbers" in " ".join(one.rule for one in self.entries if "ids made from" in one.rule):
             return
-        table = pd.DataFrame({key: self.data[key] for key in keys})[self.keep]
+        table = pd.DataFrame({key: pd.factorize(self.data[key].array)[0] for key in keys})[self.keep]
         twice = table.duplicated(keep=False).to_numpy()
         if not twice.any():
             return
@@ -578,28 +598,19 @@ class Reading:
             provenance,
             unmatched=self.bindings.table().query("id == ''")[["column", "candidates"]].reset_index(drop=True),
         )
-        return _doubted(made, self.diagnostics)
+        return replace(made, diagnostics=(*self.diagnostics, *self._doubts(made)))
 
-
-def _doubted(responses: Responses, known: Sequence[Diagnostic]) -> Responses:
-    """The responses with what a reader must know: constant and empty items, keys that the answers contradict."""
-    import dataclasses
-
-    described = responses.tidy()
-    asked = described[described["n"] > 0]
-    found = list(known)
-    constant = asked.loc[(asked["sd"] == 0) & (asked["n"] > 1), "item"]
-    if len(constant):
-        words = f"Everybody gave the same answer to {listed(constant)}; no correlation can be computed with it."
-        found.append(Diagnostic("ConstantItem", words, "warning"))
-    there = [
-        id for id in described.loc[described["n"] == 0, "item"] if not (responses.reasons[id] == "not_asked").all()
-    ]
-    if there and len(responses):
-        found.append(Diagnostic("EmptyItem", f"Nobody answered {listed(there)}.", "warning"))
-    checked = key_check(responses) if len(asked) else None
-    found += checked.diagnostics if checked is not None else ()
-    return dataclasses.replace(responses, diagnostics=tuple(found))
+    def _doubts(self, responses: Responses) -> Iterator[Diagnostic]:
+        """What a reader must know: constant and empty items, keys that the answers contradict."""
+        asked = [id for id in self.survey.item_ids() if id in self.answered]
+        constant = [id for id in asked if self.answered[id] == 1 and len(self.raw) > 1]
+        if constant:
+            words = f"Everybody gave the same answer to {listed(constant)}; no correlation can be computed with it."
+            yield Diagnostic("ConstantItem", words, "warning")
+        nobody = [id for id in asked if self.answered[id] == 0 and len(self.raw)]
+        if nobody:
+            yield Diagnostic("EmptyItem", f"Nobody answered {listed(nobody)}.", "warning")
+        yield from key_check(responses).diagnostics
 
 
 def asked_order(survey: Any) -> list[str]:
@@ -656,7 +667,3 @@ def _by_reason(faults: Mapping[str, str]) -> dict[str, set[str]]:
     for text, why in faults.items():
         found.setdefault(why, set()).add(text)
     return found
-
-
-def _long_number(text: str) -> bool:
-    return text.isdigit() and len(text) > 15 and text.endswith("00")

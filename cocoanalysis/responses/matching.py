@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cocoanalysis.errors import ResponseError, listed, nearest, suggestion
 
@@ -252,6 +253,16 @@ def _factorised_arrow(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
         codes = np.where(codes < 0, len(texts), codes)
         texts.append("")
     return texts, codes
+
+
+def plain_texts(column: Any) -> pa.ChunkedArray:
+    """A column of text without blanks at the ends, composed characters, empty cells as null."""
+    if not isinstance(column, pa.ChunkedArray):
+        values = pd.Series(column)
+        column = pa.chunked_array([pa.array(values.astype(object).where(values.notna(), None), pa.string())])
+    texts = column.cast(pa.string())
+    texts = pc.utf8_trim_whitespace(pc.utf8_normalize(texts, form="NFC"))
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
 @dataclass(frozen=True)

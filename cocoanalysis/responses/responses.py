@@ -124,7 +124,9 @@ class Responses(Result):
             raise ResponseError(
                 f"The responses hold no column for {listed(absent)}; they were made without it.", code="ItemNotRead"
             )
-        values = self.answers[ids].to_numpy(dtype=float, na_value=np.nan)
+        values = np.empty((len(self), len(ids)), order="F")
+        for place, id in enumerate(ids):
+            values[:, place] = self.answers[id].to_numpy(dtype=float, na_value=np.nan)
         if keyed:
             values = _keyed(values, [self.survey.items[id] for id in ids])
         return pd.DataFrame(values, index=self.answers.index, columns=ids)
@@ -141,11 +143,13 @@ class Responses(Result):
     def scored(self, names: str | Iterable[str] | None = None) -> Scores:
         """The same scores with the rule, the instrument's version and the number of items behind each."""
         recipes = tuple(recipe(self.survey, name) for name in score_names(self.survey, names))
-        answers = self.items(list(dict.fromkeys(id for one in recipes for id in one.items)), keyed=True)
-        made = {one.id: scored(one, answers, self.survey) for one in recipes}
-        values = pd.DataFrame({id: value for id, (value, _) in made.items()}, index=answers.index)
-        used = pd.DataFrame({id: count for id, (_, count) in made.items()}, index=answers.index)
+        made = {one.id: scored(one, self._keyed_answers, self.survey) for one in recipes}
+        values = pd.DataFrame({id: value for id, (value, _) in made.items()}, index=self.answers.index)
+        used = pd.DataFrame({id: count for id, (_, count) in made.items()}, index=self.answers.index)
         return Scores(values, used, recipes, self.survey, self.ledger, self.provenance, self.diagnostics)
+
+    def _keyed_answers(self, ids: Sequence[str]) -> np.ndarray:
+        return self.items(ids, keyed=True).to_numpy()
 
     def codebook(self, language: str = "en") -> pd.DataFrame:
         """One row a column: column, kind, construct, key, question, answers, missing, source, n, n_missing."""

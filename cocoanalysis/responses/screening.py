@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from cocoanalysis.errors import ResponseError, one_of
 from cocoanalysis.responses.scoring import keyed
 from cocoanalysis.result import Result
 
-BLOCK = 50_000  # rows worked on at once
+BLOCK = 20_000  # rows worked on at once
+EXACT = 14  # answers up to this size have exact sums of products in 32 bits over a block of rows
 
 # Numbers on arrays (rows are people, columns items in the order in which they were asked) ------------
 
@@ -33,28 +35,34 @@ def long_strings(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     A missing answer ends a run and belongs to none (Johnson, 2005, J. Res. Pers. 39, 103–129).
     """
     n = len(values)
-    longest, current, runs = np.zeros(n), np.zeros(n), np.zeros(n)
-    before = np.full(n, np.nan)
-    for column in values.T:
-        answered = ~np.isnan(column)
-        same = column == before
-        current = np.where(same, current + 1, answered)
-        runs += answered & ~same
+    longest, current, runs, answered = (np.zeros(n, dtype=np.int32) for _ in range(4))
+    before = np.full(n, np.nan, dtype=values.dtype)
+    for column in np.ascontiguousarray(values.T):
+        there, same = column == column, column == before
+        current *= same
+        current += there
+        answered += there
+        runs += there & ~same
         np.maximum(longest, current, out=longest)
         before = column
-    answered = (~np.isnan(values)).sum(axis=1)
     average = np.divide(answered, runs, out=np.full(n, np.nan), where=runs > 0)
     return np.where(answered > 0, longest, np.nan), average
 
 
 def variability(values: np.ndarray) -> np.ndarray:
     """Standard deviation (divisor n − 1) of a person's answers (Dunn et al., 2018: IRV)."""
-    there = ~np.isnan(values)
-    count = there.sum(axis=1)
-    filled = np.where(there, values, 0.0)
-    mean = filled.sum(axis=1) / np.maximum(count, 1)
-    squares = (np.where(there, values - mean[:, None], 0.0) ** 2).sum(axis=1)
-    return np.sqrt(np.divide(squares, count - 1, out=np.full(len(values), np.nan), where=count > 1))
+    filled, there = _filled(values)
+    ones = np.ones(values.shape[1], dtype=filled.dtype)
+    count, total = (there @ ones).astype(float), (filled @ ones).astype(float)
+    squares = np.einsum("ij,ij->i", filled, filled).astype(float) - total**2 / np.maximum(count, 1)
+    variance = np.divide(squares, count - 1, out=np.full(len(values), np.nan), where=count > 1)
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _filled(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Answers with 0 for missing, and 1 where there is an answer, both of one floating type."""
+    there = values == values
+    return np.where(there, values, values.dtype.type(0)), there.astype(values.dtype)
 
 
 def even_odd(values: np.ndarray, scales: Sequence[Sequence[int]]) -> np.ndarray:
@@ -65,20 +73,24 @@ def even_odd(values: np.ndarray, scales: Sequence[Sequence[int]]) -> np.ndarray:
     below −1 come of negative r and mean: inconsistent.
     """
     pairs = [scale for scale in scales if len(scale) >= 2]
-    odd = (
-        np.column_stack([_row_mean(values[:, scale[0::2]]) for scale in pairs]) if pairs else np.zeros((len(values), 0))
-    )
-    even = np.column_stack([_row_mean(values[:, scale[1::2]]) for scale in pairs]) if pairs else odd
+    filled, there = _filled(values)
+    odd, even = (_part_means(filled, there, [scale[start::2] for scale in pairs]) for start in (0, 1))
     r = row_correlation(odd, even, least=3)
     with np.errstate(divide="ignore"):
         return 2 * r / (1 + r)
 
 
 def _row_mean(values: np.ndarray) -> np.ndarray:
-    there = ~np.isnan(values)
-    count = there.sum(axis=1)
-    total = np.where(there, values, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+    return _part_means(*_filled(values), [range(values.shape[1])])[:, 0]
+
+
+def _part_means(filled: np.ndarray, there: np.ndarray, parts: Sequence[Sequence[int]]) -> np.ndarray:
+    """Mean of a person's answers to each part (columns), NaN where none is answered."""
+    members = np.zeros((filled.shape[1], len(parts)), dtype=filled.dtype)
+    for place, part in enumerate(parts):
+        members[list(part), place] = 1
+    count = (there @ members).astype(float)
+    return np.divide(filled @ members, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
 def row_correlation(first: np.ndarray, second: np.ndarray, least: int = 3) -> np.ndarray:
@@ -89,23 +101,30 @@ def row_correlation(first: np.ndarray, second: np.ndarray, least: int = 3) -> np
     safe = np.maximum(count, 1)[:, None]
     a = np.where(both, a - a.sum(axis=1, keepdims=True) / safe, 0.0)
     b = np.where(both, b - b.sum(axis=1, keepdims=True) / safe, 0.0)
-    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    scale = np.sqrt(np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b))
     usable = (count >= least) & (scale > 1e-10)
-    r = np.divide((a * b).sum(axis=1), scale, out=np.full(len(first), np.nan), where=usable)
+    r = np.divide(np.einsum("ij,ij->i", a, b), scale, out=np.full(len(first), np.nan), where=usable)
     return np.clip(r, -1, 1)
 
 
 def pairwise_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means, and covariances (divisor n − 1) over the rows that answered both items."""
-    there = ~np.isnan(values)
-    filled = np.where(there, values, 0.0)
-    counts = there.T.astype(float) @ there
-    means = filled.sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    centred = np.where(there, values - means, 0.0)
-    sums, weights = centred.T @ centred, np.maximum(counts, 1)
-    drift = (centred.T @ there) * (there.T.astype(float) @ centred) / weights
+    """Means, and covariances (divisor n − 1) over the rows that answered both items.
+
+    Sums run over blocks of rows around a whole-number centre, so that they are exact for whole answers.
+    """
+    p = values.shape[1]
+    first, there = _filled(values[:BLOCK])
+    centre = np.round(first.sum(axis=0) / np.maximum(there.sum(axis=0), 1)).astype(values.dtype)
+    counts, sums, products = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
+    for start in range(0, len(values), BLOCK):
+        filled, there = _filled(values[start : start + BLOCK] - centre)
+        counts += there.T @ there
+        sums += filled.T @ there  # sum of i over the rows that answered i and j
+        products += filled.T @ filled
+    means = centre + np.diag(sums) / np.maximum(np.diag(counts), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return means, np.where(counts > 1, (sums - drift) / (counts - 1), np.nan)
+        covariance = (products - sums * sums.T / counts) / (counts - 1)
+    return means.astype(float), np.where(counts > 1, covariance, np.nan)
 
 
 def item_pairs(correlations: np.ndarray, cut: float) -> list[tuple[int, int]]:
@@ -142,10 +161,30 @@ def mahalanobis(values: np.ndarray, means: np.ndarray, covariance: np.ndarray) -
         for part in np.array_split(rows, max(1, len(rows) * m * m // 5_000_000)):
             where = np.nonzero(missing[part])[1].reshape(len(part), m)
             side = np.take_along_axis(half[part], where, axis=1)
-            inner = inverse[where[:, :, None], where[:, None, :]]
-            distance[part] -= np.einsum("ij,ij->i", side, np.linalg.solve(inner, side[..., None])[..., 0])
+            distance[part] -= _quadratic(inverse, where, side)
     answered = values.shape[1] - lacking
     return np.where(answered > 0, np.maximum(distance, 0.0), np.nan), answered
+
+
+def _quadratic(matrix: np.ndarray, where: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """s' A⁻¹ s for each row, A being the rows and columns ``where`` of a positive definite matrix.
+
+    By elimination of one row after the other, for all people at once: the pivots d and the reduced
+    right-hand sides y give the sum of y² / d.
+    """
+    m = where.shape[1]
+    cells = {(i, j): matrix[where[:, i], where[:, j]] for i in range(m) for j in range(i, m)}
+    reduced = [side[:, i].copy() for i in range(m)]
+    total = np.zeros(len(where))
+    for k in range(m):
+        pivot = cells[k, k]
+        total += reduced[k] ** 2 / pivot
+        for i in range(k + 1, m):
+            factor = cells[k, i] / pivot
+            reduced[i] -= factor * reduced[k]
+            for j in range(i, m):
+                cells[i, j] -= factor * cells[k, j]
+    return total
 
 
 def guttman_errors(ranks: np.ndarray, steps: Sequence[int]) -> np.ndarray:
@@ -157,11 +196,10 @@ def guttman_errors(ranks: np.ndarray, steps: Sequence[int]) -> np.ndarray:
     reach; NaN where no error is possible.
     """
     table = _step_ranks(ranks, steps)
-    totals = ranks.sum(axis=1)
-    places = np.arange(ranks.shape[1])
-    passed = np.zeros(len(ranks))
-    for place in places:
-        passed += table[place][ranks[:, place]]
+    passed, totals = np.zeros(len(ranks)), np.zeros(len(ranks), dtype=np.int64)
+    for sums, column in zip(table, ranks.T):
+        passed += np.take(sums, column)
+        totals += column
     errors = passed - totals * (totals + 1) / 2
     ceiling = _largest_sums(table) - np.arange(sum(steps) + 1) * np.arange(1, sum(steps) + 2) / 2
     most = ceiling[totals]
@@ -170,7 +208,8 @@ def guttman_errors(ranks: np.ndarray, steps: Sequence[int]) -> np.ndarray:
 
 def _step_ranks(ranks: np.ndarray, steps: Sequence[int]) -> list[np.ndarray]:
     """For each item, the sum of the popularity ranks (1 = easiest) of its first 0, 1, … steps."""
-    passing = np.concatenate([[(ranks[:, j] >= h).sum() for h in range(1, m + 1)] for j, m in enumerate(steps)])
+    counts = [np.bincount(column, minlength=m + 1) for column, m in zip(ranks.T, steps)]
+    passing = np.concatenate([np.cumsum(count[::-1])[::-1][1:] for count in counts])
     order = np.argsort(-passing, kind="stable")
     place = np.empty(len(order))
     place[order] = np.arange(1, len(order) + 1)
@@ -191,19 +230,32 @@ def _largest_sums(table: Sequence[np.ndarray]) -> np.ndarray:
 
 def two_way(values: np.ndarray, low: np.ndarray, high: np.ndarray, item_means: np.ndarray) -> np.ndarray:
     """Missing answers as person mean + item mean − overall mean, rounded into the scale (Bernaards & Sijtsma, 2000)."""
-    guess = _row_mean(values)[:, None] + item_means - item_means.mean()
-    return np.where(np.isnan(values), np.clip(np.round(guess), low, high), values)
+    rows, columns = np.nonzero(np.isnan(values))
+    filled = values.copy()
+    guess = np.nan_to_num(_row_mean(values)[rows]) + item_means[columns] - item_means.mean()
+    filled[rows, columns] = np.clip(np.round(guess), low[columns], high[columns])
+    return filled
 
 
 def repeats(values: np.ndarray) -> np.ndarray:
     """How many other rows have exactly the same answers; 0 for rows that gave only one answer throughout."""
-    filled = np.where(np.isnan(values), -9e9, values)
-    code = np.zeros(len(values), dtype=np.uint64)
-    for column in filled.T:
-        code = code * np.uint64(1_099_511_628_211) + pd.util.hash_array(np.ascontiguousarray(column))
-    _, group, count = np.unique(code, return_inverse=True, return_counts=True)
-    varied = np.nan_to_num(variability(values)) > 0
-    return np.where(varied, count[group] - 1, 0).astype(float)
+    weights = np.random.default_rng(0).integers(1, 2**40, (values.shape[1], 2)).astype(float)
+    blocks = [_projected(values[start : start + BLOCK], weights) for start in range(0, len(values), BLOCK)]
+    code = np.vstack(blocks) if blocks else np.zeros((0, 2))
+    order = np.lexsort(code.T)
+    fresh = np.concatenate([[True], (np.diff(code[order], axis=0) != 0).any(axis=1)])[: len(values)]
+    group = np.empty(len(values), dtype=np.int64)
+    group[order] = np.cumsum(fresh) - 1
+    others = (np.bincount(group)[group] - 1).astype(float) if len(values) else np.zeros(0)
+    found = np.flatnonzero(others > 0)
+    others[found[~(variability(values[found]) > 0)]] = 0
+    return others
+
+
+def _projected(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Two random sums of a row's answers; of whole answers whole numbers below 2⁵³, so that equal rows agree "
+    "exactly."""
+    return np.nan_to_num(values.astype(float), nan=-1.0) @ weights
 
 
 def acquiescence(share: np.ndarray, forward: Sequence[Sequence[int]], reverse: Sequence[Sequence[int]]) -> np.ndarray:
@@ -213,16 +265,15 @@ def acquiescence(share: np.ndarray, forward: Sequence[Sequence[int]], reverse: S
     """
     if not forward:
         return np.full(len(share), np.nan)
-    halves = [(_row_mean(share[:, f]) + _row_mean(share[:, r])) / 2 for f, r in zip(forward, reverse)]
-    return _row_mean(np.column_stack(halves))
+    filled, there = _filled(share)
+    return _row_mean((_part_means(filled, there, forward) + _part_means(filled, there, reverse)) / 2)
 
 
 def extremity(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Share of a person's answers at either end of their scales."""
-    there = ~np.isnan(values)
-    ends = ((values == low) | (values == high)) & there
-    count = there.sum(axis=1)
-    return np.divide(ends.sum(axis=1), count, out=np.full(len(values), np.nan), where=count > 0)
+    count = np.count_nonzero(values == values, axis=1)
+    ends = np.count_nonzero((values == low) | (values == high), axis=1)
+    return np.divide(ends, count, out=np.full(len(values), np.nan), where=count > 0)
 
 
 # Indices of a survey ------------------------------------------------------------------------------
@@ -233,7 +284,6 @@ class Sheet:
     """The answers to be screened, in the order in which they were asked, with what the survey knows of them."""
 
     raw: np.ndarray
-    keyed: np.ndarray
     items: tuple[Any, ...]
     scales: tuple[tuple[int, ...], ...]
     attention: np.ndarray
@@ -249,6 +299,16 @@ class Sheet:
     @property
     def high(self) -> np.ndarray:
         return np.array([item.scale.maximum for item in self.items], dtype=float)
+
+    @cached_property
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means and pairwise covariances of the answers as given."""
+        return pairwise_moments(self.raw)
+
+    @cached_property
+    def strings(self) -> np.ndarray:
+        """Longest and average runs, two columns."""
+        return self.in_blocks(self.raw, lambda values: np.column_stack(long_strings(values)))
 
     def in_blocks(self, values: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """``compute`` over blocks of rows, so that memory stays bounded."""
@@ -295,12 +355,12 @@ def _half_of_the_longest_block(sheet: Sheet) -> float:
     "Longest run of identical answers", "above", _half_of_the_longest_block, "half of the items on one scale in a row"
 )
 def longstring(sheet: Sheet) -> np.ndarray:
-    return sheet.in_blocks(sheet.raw, lambda values: long_strings(values)[0])
+    return sheet.strings[:, 0]
 
 
 @index("Average run of identical answers", "above")
 def avgstring(sheet: Sheet) -> np.ndarray:
-    return sheet.in_blocks(sheet.raw, lambda values: long_strings(values)[1])
+    return sheet.strings[:, 1]
 
 
 @index("Intra-individual variability", "below", 1e-9, "no variation at all")
@@ -310,11 +370,10 @@ def irv(sheet: Sheet) -> np.ndarray:
 
 @index("Even–odd consistency", "below", 0.30, "below .30")
 def evenodd(sheet: Sheet) -> np.ndarray:
-    return sheet.in_blocks(sheet.keyed, lambda values: even_odd(values, sheet.scales))
+    return sheet.in_blocks(sheet.raw, lambda values: even_odd(keyed(values, sheet.items), sheet.scales))
 
 
-def _correlations(values: np.ndarray) -> np.ndarray:
-    covariance = pairwise_moments(values)[1]
+def _correlations(covariance: np.ndarray) -> np.ndarray:
     spread = np.sqrt(np.diag(covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
         return covariance / np.outer(spread, spread)
@@ -322,24 +381,24 @@ def _correlations(values: np.ndarray) -> np.ndarray:
 
 @index("Psychometric synonyms", "below", 0.22, "below .22, pairs with r > .60 in this sample")
 def synonyms(sheet: Sheet) -> np.ndarray:
-    pairs = item_pairs(_correlations(sheet.raw), sheet.synonym_cut)
+    pairs = item_pairs(_correlations(sheet.moments[1]), sheet.synonym_cut)
     return sheet.in_blocks(sheet.raw, lambda values: pair_consistency(values, pairs))
 
 
 @index("Psychometric antonyms", "above", -0.03, "above −.03, pairs with r < −.60 in this sample")
 def antonyms(sheet: Sheet) -> np.ndarray:
-    pairs = item_pairs(_correlations(sheet.raw), sheet.antonym_cut)
+    pairs = item_pairs(_correlations(sheet.moments[1]), sheet.antonym_cut)
     return sheet.in_blocks(sheet.raw, lambda values: pair_consistency(values, pairs))
 
 
 @index("Mahalanobis distance, p", "below", 0.001, "p < .001 on χ² with as many degrees of freedom as answers")
 def mahalanobis_p(sheet: Sheet) -> np.ndarray:
-    means, covariance = pairwise_moments(sheet.raw)
+    means, covariance = sheet.moments
     if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance)[0] < 1e-8 * np.diag(covariance).max():
         return np.full(len(sheet.raw), np.nan)
 
     def tail(values: np.ndarray) -> np.ndarray:
-        distance, answered = mahalanobis(values, means, covariance)
+        distance, answered = mahalanobis(values.astype(float), means, covariance)
         return stats.chi2.sf(distance, np.maximum(answered, 1))
 
     return sheet.in_blocks(sheet.raw, tail)
@@ -347,44 +406,59 @@ def mahalanobis_p(sheet: Sheet) -> np.ndarray:
 
 @index("Person fit: normed Guttman errors", "above", None, "no accepted cut-off")
 def gnormed(sheet: Sheet) -> np.ndarray:
+    keyed_means = np.array(
+        [keyed(np.array([[mean]]), [item])[0, 0] for mean, item in zip(sheet.moments[0], sheet.items)]
+    )
+    if np.isnan(sheet.moments[0]).any():
+        return np.full(len(sheet.raw), np.nan)
     codes = [np.asarray(item.scale.codes or range(item.scale.minimum, item.scale.maximum + 1)) for item in sheet.items]
-    enough = (~np.isnan(sheet.keyed)).mean(axis=1) >= 0.5
-    means = _row_mean(sheet.keyed.T)
-    if np.isnan(means).any():
-        return np.full(len(sheet.keyed), np.nan)
-    filled = two_way(sheet.keyed, sheet.low, sheet.high, means)
-    ranks = np.column_stack([np.searchsorted(code, np.nan_to_num(column)) for code, column in zip(codes, filled.T)])
-    ranks = np.minimum(ranks, [len(code) - 1 for code in codes])
-    found = np.full(len(filled), np.nan)
+    ranks = np.empty(sheet.raw.shape, dtype=np.int16, order="F")
+    enough = np.empty(len(sheet.raw), dtype=bool)
+    for start in range(0, len(sheet.raw), BLOCK):
+        rows = slice(start, start + BLOCK)
+        values = keyed(sheet.raw[rows], sheet.items)
+        enough[rows] = (values == values).mean(axis=1) >= 0.5
+        ranks[rows] = _as_ranks(two_way(values, sheet.low, sheet.high, keyed_means), codes)
+    found = np.full(len(ranks), np.nan)
+    if enough.all():
+        return guttman_errors(ranks, [len(code) - 1 for code in codes])
     found[enough] = guttman_errors(ranks[enough], [len(code) - 1 for code in codes])
     return found
+
+
+def _as_ranks(values: np.ndarray, codes: Sequence[np.ndarray]) -> np.ndarray:
+    """Codes as 0, 1, … in the order of each item's scale."""
+    if all((np.diff(code) == 1).all() for code in codes):
+        return values - np.array([code[0] for code in codes], dtype=values.dtype)
+    return np.column_stack([np.searchsorted(code, column) for code, column in zip(codes, values.T)])
 
 
 @index("Seconds an answered item", "below", 2.0, "less than two seconds an item")
 def pace(sheet: Sheet) -> np.ndarray:
     if sheet.seconds is None:
         return np.full(len(sheet.raw), np.nan)
-    answered = (~np.isnan(sheet.raw)).sum(axis=1)
+    answered = np.count_nonzero(sheet.raw == sheet.raw, axis=1)
     return np.divide(sheet.seconds, answered, out=np.full(len(sheet.raw), np.nan), where=answered > 0)
 
 
 @index("Rows with identical answers", "above", 0.5, "another row has exactly the same answers to 15 items or more")
 def duplicate(sheet: Sheet) -> np.ndarray:
-    return np.where((~np.isnan(sheet.raw)).sum(axis=1) >= 15, repeats(sheet.raw), np.nan)
+    return np.where(np.count_nonzero(sheet.raw == sheet.raw, axis=1) >= 15, repeats(sheet.raw), np.nan)
 
 
 @index("Acquiescence", "above", None, "a style, not carelessness: .5 is none")
 def acquiescing(sheet: Sheet) -> np.ndarray:
-    share = (sheet.raw - sheet.low) / (sheet.high - sheet.low)
     keys = np.array([item.key for item in sheet.items])
     both = [scale for scale in sheet.scales if len(set(keys[list(scale)])) == 2]
     sides = [[[i for i in scale if keys[i] == key] for scale in both] for key in (1, -1)]
-    return sheet.in_blocks(share, lambda values: acquiescence(values, *sides))
+    low, width = (bound.astype(sheet.raw.dtype) for bound in (sheet.low, sheet.high - sheet.low))
+    return sheet.in_blocks(sheet.raw, lambda values: acquiescence((values - low) / width, *sides))
 
 
 @index("Extreme answers", "above", None, "a style, not carelessness")
 def extreme(sheet: Sheet) -> np.ndarray:
-    return sheet.in_blocks(sheet.raw, lambda values: extremity(values, sheet.low, sheet.high))
+    low, high = sheet.low.astype(sheet.raw.dtype), sheet.high.astype(sheet.raw.dtype)
+    return sheet.in_blocks(sheet.raw, lambda values: extremity(values, low, high))
 
 
 # Screening a sample ---------------------------------------------------------------------------------
@@ -516,13 +590,15 @@ def sheet_of(responses: Any, **pairs: Any) -> Sheet:
     names = [id for id in order if id not in survey.attention]
     if not names:
         raise ResponseError("Nobody answered any item; there is nothing to screen.", code="EmptyResponses")
-    raw = frame[names].to_numpy(dtype=float, na_value=np.nan)
     items = tuple(survey.items[id] for id in names)
+    widest = max(max(abs(item.scale.minimum), abs(item.scale.maximum)) for item in items)
+    raw = np.empty((len(frame), len(names)), dtype=np.float32 if widest <= EXACT else np.float64)
+    for place, id in enumerate(names):
+        raw[:, place] = frame[id].to_numpy(dtype=raw.dtype, na_value=np.nan)
     checks = [id for id in survey.attention if id in frame]
     scales = [tuple(names.index(id) for id in one.items if id in names) for one in survey.constructs.values()]
     return Sheet(
         raw=raw,
-        keyed=keyed(raw, items),
         items=items,
         scales=tuple(scale for scale in scales if len(scale) > 1),
         attention=frame[checks].to_numpy(dtype=float, na_value=np.nan),
