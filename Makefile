@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install report test check lab notebooks bench lock clean
+.PHONY: help install report test check lab notebooks power bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -45,6 +45,9 @@ lab: $(INSTALLED)  ## JupyterLab on the notebooks
 
 notebooks: $(INSTALLED)  ## execute every notebook, write its outputs, and build the site
 	@$(PY) -m cocoanalysis reproduce -o output/site
+
+power: $(INSTALLED)  ## how often the verdict rule is right and wrong in every world (about ten minutes)
+	@$(PY) -m cocoanalysis power cocreation --every-world --workers 2 -o surveys/cocreation/power
 
 bench: $(INSTALLED)  ## speed, side by side with R when R is installed
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) bench/run.py

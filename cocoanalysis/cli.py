@@ -257,6 +257,9 @@ def power(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Keep every verdict here; a stopped run goes on from it."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--every-world", help="Remake the committed counts of every world in the folder OUTPUT.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON, for other programs.")] = False,
 ) -> None:
     """Say before fielding how probable each verdict is for each hypothesis of a survey's plan.
@@ -264,8 +267,13 @@ def power(
     Studies are drawn from the survey's population model (or another world of it) and judged by the plan.
     """
     from cocoanalysis.worlds.power import power as counted
+    from cocoanalysis.worlds.power import remake
     from cocoanalysis.worlds.world import located
 
+    if every:
+        for name, found in remake(located(survey).parent, output, workers=workers):
+            typer.echo(f"{name}: {found.summary()}")
+        return
     plan = located(survey).parent / "plan.yaml"
     settings: dict[str, Any] = {"workers": workers, "backend": backend, "scheduler": scheduler, "resume": output}
     found = counted(plan, located(survey, world), _sizes(size), replicates, seed, **settings)
@@ -273,7 +281,7 @@ def power(
         typer.echo(found.table().to_json(orient="records", indent=2, force_ascii=False))
         return
     typer.echo(str(found))
-    typer.echo(found.glance().round(3).to_string(index=False))
+    typer.echo(found.summary())
 
 
 def _sizes(words: list[str] | None) -> list[tuple[int, float]] | None:

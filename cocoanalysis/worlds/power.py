@@ -24,12 +24,15 @@ from cocoanalysis.errors import CocoError, ModelError, listed, one_of
 from cocoanalysis.propositions.plan import Plan, read_plan
 from cocoanalysis.propositions.verdicts import VERDICTS, judge
 from cocoanalysis.result import Result
-from cocoanalysis.worlds.world import World, named, read_world
+from cocoanalysis.worlds.world import WORLD_FILE, WORLDS, World, named, read_world
 
 CHUNK = 5  # studies that a worker judges before it reports
 FAILED = "!"
 LETTERS = dict(zip(VERDICTS, "sncix"))  # one letter a verdict, for files
 NAMES = {letter: verdict for verdict, letter in LETTERS.items()}
+SEED = 1  # of the counts that come with a survey
+STUDIES = {"null": 1000, "sizes": 100, "others": 200}
+SIZES = [(20, 10), (30, 15), (60, 15), (120, 15)]
 BACKENDS = ("joblib", "dask")
 DECIDED = ("supported", "negligible", "contradicted")
 
@@ -93,6 +96,17 @@ class Power(Result):
     def family(self) -> str:
         """The family whose error rate the plan controls: its first."""
         return str(self.rows["family"].iloc[0])
+
+    def summary(self) -> str:
+        """A sentence a size: how often the rule is right, and how often a study holds a wrong verdict."""
+        lines = []
+        for row in self.glance().to_dict("records"):
+            margin = 1.96 * row["any_wrong_se"]
+            lines.append(
+                f"{row['clusters']} × {row['raters']:g}, {row['studies']} studies: {row['right']:.1%} of the verdicts of "
+                f"family '{self.family}' are right; {row['any_wrong']:.1%} (± {margin:.1%}) of the studies hold a wrong one."
+            )
+        return "\n".join(lines)
 
     def notes(self) -> list[str]:
         return [
@@ -241,6 +255,35 @@ def read_power(path: str | Path, plan: Plan | None = None, world: World | None =
     rows["truth"] = rows["truth"].astype(object).where(rows["truth"].notna(), None)
     sizes = tuple((int(clusters), float(raters)) for clusters, raters in settings["sizes"])
     return Power(rows, sizes, tuple(_letters(one, len(rows)) for one in content["studies"]), settings)
+
+
+def remake(folder: str | Path, output: str | Path | None = None, *, workers: int = 1) -> Iterator[tuple[str, Power]]:
+    """Count anew for every world of a survey, and for several sizes of a study; one file each.
+
+    Parameters
+    ----------
+    folder : the survey's folder, with plan.yaml, world.yaml and worlds/
+    output : where the files go; by default the folder's power/
+    workers : processes of joblib
+
+    A file whose plan and world are the present ones is gone on with, another is replaced.
+    """
+    folder = Path(folder)
+    plan, output = read_plan(folder), Path(output or folder / "power")
+    paths = {path.stem: path for path in sorted((folder / WORLDS).glob("*.yaml"))}
+    for name, path in {"world": folder / WORLD_FILE, "sizes": folder / WORLD_FILE, **paths}.items():
+        world, kept = read_world(path), output / f"{name}.json"
+        if not _fits(kept, plan, world):
+            kept.unlink(missing_ok=True)
+        sizes, replicates = SIZES if name == "sizes" else None, STUDIES.get(name, STUDIES["others"])
+        yield name, power(plan, world, sizes, replicates, SEED, workers=workers, resume=kept)
+
+
+def _fits(path: Path, plan: Plan, world: World) -> bool:
+    try:
+        return read_power(path, plan, world).settings["seed"] == SEED
+    except ModelError:
+        return False
 
 
 def plan_hash(plan: Plan) -> str:
