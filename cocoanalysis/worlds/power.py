@@ -103,8 +103,9 @@ class Power(Result):
         for row in self.glance().to_dict("records"):
             margin = 1.96 * row["any_wrong_se"]
             lines.append(
-                f"{row['clusters']} × {row['raters']:g}, {row['studies']} studies: {row['right']:.1%} of the verdicts of "
-                f"family '{self.family}' are right; {row['any_wrong']:.1%} (± {margin:.1%}) of the studies hold a wrong one."
+                f"{row['clusters']} × {row['raters']:g}, {row['studies']} studies, family '{self.family}': "
+                f"{row['right']:.1%} of the verdicts are right; "
+                f"{row['any_wrong']:.1%} (± {margin:.1%}) of the studies hold a wrong one."
             )
         return "\n".join(lines)
 
