@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from cocoanalysis.errors import CocoError, ModelError, listed, one_of
@@ -30,8 +32,9 @@ CHUNK = 5  # studies that a worker judges before it reports
 FAILED = "!"
 LETTERS = dict(zip(VERDICTS, "sncix"))  # one letter a verdict, for files
 NAMES = {letter: verdict for verdict, letter in LETTERS.items()}
+BESIDE = "beside"  # the family of rows that stand beside the plan's own
 SEED = 1  # of the counts that come with a survey
-STUDIES = {"null": 1000, "sizes": 100, "others": 200}
+STUDIES = {"world": 200, "null": 1000, "sizes": 60, "others": 100}
 SIZES = [(20, 10), (30, 15), (60, 15), (120, 15)]
 BACKENDS = ("joblib", "dask")
 DECIDED = ("supported", "negligible", "contradicted")
@@ -56,7 +59,7 @@ class Power(Result):
     ----------
     rows : DataFrame, one row a hypothesis and outcome, with the verdict that is right in this world
     sizes : collaborations and raters (on average) of each size
-    verdicts : for each size an array of letters, studies × rows
+    verdicts : for each size an array of letters, studies × rows; a capital where 'negligible' was within reach
     """
 
     rows: pd.DataFrame
@@ -67,21 +70,24 @@ class Power(Result):
     title: str = "Power"
 
     def tidy(self) -> pd.DataFrame:
-        """One row a size, row of the plan and verdict: its share of the studies, with the Monte Carlo ``se``.
+        """One row a size, row of the plan's families and verdict: its share of the studies and the Monte Carlo ``se``.
 
         Columns: size, clusters, raters, row, hypothesis, outcome, predictor, truth, verdict, share, se.
         """
         wide = self.table()
+        wide = wide[wide["family"] != BESIDE]
         keys = ["size", "clusters", "raters", "row", "hypothesis", "outcome", "predictor", "truth"]
         names = [verdict.replace(" ", "_") for verdict in VERDICTS]
         long = wide.melt(keys, names, "verdict", "share", ignore_index=False).sort_index(kind="stable")
-        studies = np.repeat([len(one) for one in self.verdicts], len(self.rows) * len(VERDICTS))
+        studies = np.repeat([len(one) for one in self.verdicts], len(long) // len(self.verdicts))
         long["verdict"] = long["verdict"].str.replace("_", " ")
         return long.assign(se=np.sqrt(long["share"] * (1 - long["share"]) / studies)).reset_index(drop=True)
 
     def table(self) -> pd.DataFrame:
         """One row a size and row of the plan: the share of studies with each verdict, and of right and wrong ones.
 
+        ``reach`` is the share of studies precise enough that a true 0 would more likely than not be called
+        negligible. Rows named '… between' are slopes of the collaboration level, which stand beside.
         ``right`` is the share with the verdict that the world's file says is true, ``wrong`` the
         share with another decided one (*inconclusive* is never wrong); ``se`` is the Monte Carlo
         standard error of ``right``.
@@ -139,12 +145,13 @@ class Power(Result):
         return _write(Path(path), self.settings, self.rows, [["".join(row) for row in one] for one in self.verdicts])
 
     def _shares(self, k: int) -> pd.DataFrame:
-        letters, (clusters, raters) = self.verdicts[k], self.sizes[k]
+        letters, (clusters, raters) = np.char.lower(self.verdicts[k]), self.sizes[k]
         table = self.rows.copy()
         for name, value in (("raters", raters), ("clusters", clusters), ("size", f"{clusters} × {raters:g}")):
             table.insert(0, name, value)
         for verdict, letter in LETTERS.items():
             table[verdict.replace(" ", "_")] = (letters == letter).mean(axis=0)
+        table["reach"] = np.char.isupper(self.verdicts[k]).mean(axis=0)
         right, wrong = _right_and_wrong(letters, self.rows["truth"])
         table["right"], table["wrong"] = right.mean(axis=0), wrong.mean(axis=0)
         unknown = self.rows["truth"].isna().to_numpy()
@@ -152,7 +159,7 @@ class Power(Result):
         return table.assign(se=np.sqrt(table["right"] * (1 - table["right"]) / len(letters)))
 
     def _summary(self, k: int) -> dict[str, Any]:
-        letters, (clusters, raters) = self.verdicts[k], self.sizes[k]
+        letters, (clusters, raters) = np.char.lower(self.verdicts[k]), self.sizes[k]
         right, wrong = _right_and_wrong(letters, self.rows["truth"])
         counted = ((self.rows["family"] == self.family) & self.rows["truth"].notna()).to_numpy()
         any_wrong = wrong[:, counted].any(axis=1).mean() if len(letters) and counted.any() else np.nan
@@ -167,17 +174,17 @@ class Power(Result):
         }
 
     def _out_of_reach(self) -> list[str]:
-        """Sentences on true 'negligible' effects that hardly any study of a size can show."""
+        """Sentences on rows for which hardly any study of a size is precise enough to say 'negligible'."""
         table = self.table()
-        poor = table[(table["truth"] == "negligible") & (table["negligible"] < 0.2)]
+        poor = table[table["reach"] < 0.2]
         lines = []
         for clusters, raters in self.sizes:
             here = poor[(poor["clusters"] == clusters) & (poor["raters"] == raters)]
+            own = here[here["family"] != BESIDE]["row"].tolist()
+            between = [f"{(here['family'] == BESIDE).sum()} slopes of the collaboration level"]
+            names = listed([*own, *between] if len(own) < len(here) else own, 30)
             if len(here):
-                names = listed(here["hypothesis"].unique())
-                lines.append(
-                    f"With {clusters} × {raters:g} the verdict 'negligible' is hardly ever reached for {names}."
-                )
+                lines.append(f"With {clusters} × {raters:g} the verdict 'negligible' is out of reach for {names}.")
         return lines
 
 
@@ -220,7 +227,7 @@ def power(
     world = world if isinstance(world, World) else read_world(world)
     backend = one_of(backend or "joblib", BACKENDS, "backend")
     cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
-    light = _without_gates(plan)
+    light = _tested(plan)
     settings = _settings(plan, world, cells, seed)
     rows = _rows(light, world, cells[0])
     done = _resumed(resume, settings, rows, len(cells), replicates)
@@ -288,8 +295,8 @@ def _fits(path: Path, plan: Plan, world: World) -> bool:
 
 
 def plan_hash(plan: Plan) -> str:
-    """SHA-256 of what a plan's verdicts rest on: all but its words, gates, latent models and multiverse."""
-    return sha256(json.dumps(_judged(json.loads(plan.canonical)), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of what tested verdicts rest on: all but words, gates, latent models, multiverse and what is explored."""
+    return sha256(json.dumps(_judged(json.loads(_tested(plan).canonical)), sort_keys=True).encode()).hexdigest()
 
 
 def _judged(value: Any) -> Any:
@@ -309,28 +316,42 @@ def world_hash(world: World) -> str:
 
 
 def study(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> pd.DataFrame:
-    """Draw one study and judge it; the rows of the plan's own families, without what stands beside them."""
+    """Draw one study and judge its rows by the plan, those of the collaboration level that stand beside too.
+
+    ``reach`` says whether, with the precision of this study, a true effect of 0 would more likely than
+    not be called negligible (one equivalence test, before families are corrected).
+    """
     numbers = np.random.SeedSequence(seed[0], spawn_key=tuple(seed[1:]))
     clusters, raters = size
     draw = world.draw(round(clusters * raters), numbers, clusters)
-    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0]), exploratory=False).tidy()
-    return table[table["family"].isin(plan.form.families)]
+    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0]), gates=False).tidy()
+    df = table["df"].astype(float).fillna(np.inf)
+    room = table["sesoi"].astype(float) / table["se"].astype(float) - stats.t.isf(plan.form.alpha, df)
+    return table.assign(reach=2 * stats.norm.cdf(room) - 1 >= 0.5)
 
 
 def _chunk(plan: Plan, world: World, size: Size, seed: int, job: Job) -> tuple[Job, list[str]]:
-    return job, [_word(plan, world, size, (seed, job.size, number)) for number in job.studies]
+    with threadpool_limits(1):  # small matrices: threads only get into each other's way
+        return job, [_word(plan, world, size, (seed, job.size, number)) for number in job.studies]
 
 
 def _word(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> str:
-    """The verdicts of one study, a letter each; a study that could not be judged is an empty word."""
+    """The verdicts of one study, a letter each, a capital where 'negligible' was within reach."""
     try:
-        return "".join(LETTERS[verdict] for verdict in study(plan, world, size, seed)["verdict"])
+        found = study(plan, world, size, seed)
     except CocoError:
         return FAILED
+    letters = [LETTERS[verdict] for verdict in found["verdict"]]
+    return "".join(letter.upper() if reach else letter for letter, reach in zip(letters, found["reach"]))
 
 
-def _without_gates(plan: Plan) -> Plan:
-    return Plan(plan.form.model_copy(update={"gates": [], "multiverse": None}), plan.path, plan.survey)
+def _tested(plan: Plan) -> Plan:
+    """The plan without its gates and without the hypotheses that are explored only."""
+    families = plan.form.families
+    tested = [hypothesis for hypothesis in plan.hypotheses if not families[hypothesis.family].exploratory]
+    return Plan(
+        plan.form.model_copy(update={"gates": [], "multiverse": None, "hypotheses": tested}), plan.path, plan.survey
+    )
 
 
 def _rows(plan: Plan, world: World, size: Size) -> pd.DataFrame:

@@ -38,21 +38,24 @@ def test_shares_add_up_and_name_every_row_of_the_plan(plan, found):
     verdicts = ["supported", "negligible", "contradicted", "inconclusive", "not_testable"]
     assert table[verdicts].sum(axis=1).to_numpy() == pytest.approx(np.ones(len(table)))
     tested = {one.id for one in plan.hypotheses if not plan.form.families[one.family].exploratory}
-    assert set(table["hypothesis"]) == tested
+    own = table[table["family"] != "beside"]
+    assert set(own["hypothesis"]) == tested
+    assert (table[table["family"] == "beside"]["level"] == "collaboration").all()
     assert table.loc[table["hypothesis"] == "H2a", "truth"].tolist() == ["contradicted"]
     assert found.glance()[["studies", "failed"]].to_numpy().tolist() == [[8, 0]]
 
 
 def test_the_tidy_table_has_a_row_a_verdict_and_the_plot_takes_it(found):
     table = found.tidy()
-    assert len(table) == 5 * len(found.rows)
-    assert table.groupby(["size", "row"])["share"].sum().to_numpy() == pytest.approx(np.ones(len(found.rows)))
+    own = found.rows[found.rows["family"] != "beside"]
+    assert len(table) == 5 * len(own)
+    assert table.groupby(["size", "row"])["share"].sum().to_numpy() == pytest.approx(np.ones(len(own)))
     wide = found.table().set_index("row")
     assert table[(table["row"] == "H2a") & (table["verdict"] == "contradicted")]["share"].item() == pytest.approx(
         wide.loc["H2a", "contradicted"]
     )
     axes = plots.power(found)
-    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(len(found.rows))
+    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(len(own))
 
 
 def test_with_enough_collaborations_the_rule_finds_everything_that_was_planted(plan, world):
@@ -60,6 +63,15 @@ def test_with_enough_collaborations_the_rule_finds_everything_that_was_planted(p
     table = power(plan, world, [(700, 15)], replicates=1, seed=5).table()
     known = table[table["truth"].notna()]
     assert known.loc[known["right"] < 1, ["hypothesis", "outcome"]].to_numpy().tolist() == []
+
+
+def test_small_slopes_of_collaborations_are_out_of_reach_and_the_display_says_so(plan, world):
+    """60 × 15 and a SESOI of .20: the standard error of such a slope is about .12, and 1.67 × .12 leaves no room."""
+    found = power(plan, world, replicates=4, seed=2)
+    table = found.table().set_index("row")
+    assert table.loc["H1 between", "reach"] == 0
+    assert table.loc["H3a", "reach"] == 1
+    assert any("out of reach" in note and "of the collaboration level" in note for note in found.notes())
 
 
 def test_two_workers_count_what_one_counts(plan, world, found):
