@@ -19,6 +19,7 @@ from scipy import special
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement import fitindices
 from cocoanalysis.measurement.bootstrap import Replicates, bootstrap
+from cocoanalysis.measurement.composites import CompositeReliability, composite_reliability
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
 from cocoanalysis.measurement.factor_scores import SCORES, ordinal_modes
@@ -379,6 +380,10 @@ class Fit(Result):
         found = explained_variances(self.problem, self._variation)
         label = self.problem.table.group_label
         return pd.DataFrame([(n, label(g), r) for n, g, r in found], columns=["variable", "group", "r_squared"])
+
+    def reliability(self) -> CompositeReliability:
+        """How reliable the sum of each factor's items is, by this model (see `composite_reliability`)."""
+        return composite_reliability(self)
 
     def syntax(self) -> str:
         """The fitted model as lavaan syntax that leaves nothing to defaults."""

@@ -70,6 +70,8 @@ def wls(matrix: np.ndarray, factors: int) -> Extraction:
     """Least squares with residuals weighted by the items' share not predicted by the others.
 
     The residual of items i and j counts wᵢwⱼ with wᵢ = 1/(R⁻¹)ᵢᵢ, so items with low communalities weigh more.
+    psych weighs so too, but takes its loadings from unweighted axes and stops before the minimum, so its
+    loadings lie between these and those of minres.
     """
     weight = 1 / np.diag(np.linalg.inv(matrix))
     root = np.sqrt(weight)

@@ -32,6 +32,10 @@ def test_composite_reliability_agrees_with_semtools(fit):
         assert shown.loc[name, "ave"] == pytest.approx(WANTED["ave"][name], abs=1e-5)
 
 
+def test_a_fit_says_its_reliability(fit):
+    np.testing.assert_array_equal(fit.reliability().tidy()["omega"], coco.composite_reliability(fit).tidy()["omega"])
+
+
 def test_ordinal_composite_reliability_agrees_with_semtools(keyed):
     shown = coco.composite_reliability(coco.cfa(keyed, MODEL, ordered=True)).tidy().set_index("factor")
     for column, key in (("omega", "ordinal"), ("omega_latent", "latent"), ("ave", "ordinal_ave")):
