@@ -14,7 +14,7 @@ from pathlib import Path
 from cocoanalysis.errors import InstrumentError, listed, suggestion
 from cocoanalysis.instrument import fileform as form
 from cocoanalysis.instrument.extending import extended
-from cocoanalysis.instrument.findings import Finding, fault, refuse
+from cocoanalysis.instrument.findings import Finding, Place, fault, refuse
 from cocoanalysis.instrument.instrumentfile import instrument_from, version_faults
 from cocoanalysis.instrument.lints import platform_findings
 from cocoanalysis.instrument.model import Instrument, Survey
@@ -67,6 +67,7 @@ def read_instrument(path: str | Path) -> Instrument:
         one's, ``findings`` holds them all
     """
     source = read_yaml(path)
+    _refuse_other_kind(source, "instruments", "a survey; read it with coco.read_survey")
     instrument, faults = instrument_from(source)
     refuse(faults)
     return _there(instrument)
@@ -90,6 +91,7 @@ def read_survey(path: str | Path) -> Survey:
 def survey_sources(source: Source, depth: int = 0) -> tuple[Source, list[Source], list[Finding]]:
     """A survey's source with its instruments' sources, a base's changes applied; and the faults so far."""
     _refuse_other_version(source)
+    _refuse_other_kind(source, "constructs", "an instrument; name it in a survey, or use coco.read_instrument")
     instruments, faults = _instruments_of(source)
     if not isinstance(source.root.value, dict) or "extends" not in source.root.value:
         return source, instruments, faults
@@ -150,8 +152,13 @@ def survey_file(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         return path / SURVEY_FILE
-    if not path.exists() and len(path.parts) == 1 and not path.suffix and (bundled_folder() / path).is_dir():
+    if path.exists() or len(path.parts) != 1 or path.suffix:
+        return path
+    names = sorted(folder.parent.name for folder in bundled_folder().glob(f"*/{SURVEY_FILE}"))
+    if path.name in names:
         return bundled_folder() / path / SURVEY_FILE
+    sentence = f"There is no folder '{path}' and no bundled survey of that name; bundled are {listed(names)}."
+    refuse([fault(Place(str(path), 1, 1), "NoSuchFile", sentence + suggestion(path.name, names))])
     return path
 
 
@@ -202,6 +209,12 @@ def _unsafe(name: str, survey: Path) -> tuple[str, str] | None:
         near = [other.name for other in target.parent.glob("*.y*ml")] if target.parent.is_dir() else []
         return "NoSuchFile", f"There is no file '{name}'.{suggestion(target.name, near)}"
     return None
+
+
+def _refuse_other_kind(source: Source, key: str, what: str) -> None:
+    """A survey where an instrument is meant, or the other way round, is said to be one."""
+    if isinstance(source.root.value, dict) and key in source.root.value:
+        refuse([fault(source.place(key, key=True), "WrongFile", f"This file has '{key}:', so it is {what}.")])
 
 
 def _refuse_other_version(source: Source) -> None:

@@ -224,6 +224,19 @@ def test_a_path_that_is_not_there(tmp_path):
     assert caught.value.code == "NoSuchFile"
 
 
+def test_a_misspelt_name_and_the_wrong_kind_of_file_say_what_was_meant(written):
+    folder = written()
+    for call, code, part in (
+        (lambda: coco.read_survey("cocreatoin"), "NoSuchFile", "Did you mean 'cocreation'"),
+        (lambda: coco.read_survey(folder / "teamwork.yaml"), "WrongFile", "read_instrument"),
+        (lambda: coco.read_instrument(folder / "survey.yaml"), "WrongFile", "read_survey"),
+    ):
+        with pytest.raises(InstrumentError, match=part) as caught:
+            call()
+        assert caught.value.code == code
+        assert caught.value.findings[0].place.line >= 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
