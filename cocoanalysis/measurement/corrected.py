@@ -24,7 +24,7 @@ from cocoanalysis.measurement.inference import (
     independence_point,
     inverse_information,
     kept_moments,
-    saturated_parts,
+    point_parts,
 )
 from cocoanalysis.measurement.ordinal import scales
 from cocoanalysis.measurement.samples import normal_weight
@@ -81,13 +81,19 @@ def _incomplete_parts(problem: Problem, solution: Solution, test: Test, base: Te
 
 
 def _saturated_matrices(problem: Problem, keeps, scaled: bool):
-    """Per group: observed information W of the incomplete, V of the complete saturated model, and Γ (or None)."""
+    """Per group: observed information W of the incomplete, V of the complete saturated model, Γ (or None), bread."""
     out = []
-    for g, (w, scores) in enumerate(saturated_parts(problem)):
-        v = normal_weight(problem.samples[g].cov, True)[np.ix_(keeps[g], keeps[g])]
-        inverse = np.linalg.inv(w)
-        gamma = inverse @ _cross(problem, g, scores) @ inverse if scaled else None
-        out.append((w, v, inverse, gamma))
+    for g, sample in enumerate(problem.samples):
+        w, scores = point_parts(problem, g, sample.mean, sample.cov)
+        v = normal_weight(sample.cov, True)[np.ix_(keeps[g], keeps[g])]
+        inverse, meat = np.linalg.inv(w), _cross(problem, g, scores)
+        gamma = inverse @ meat @ inverse if scaled else None
+        bread = w
+        if problem.information == "expected":
+            bread = point_parts(problem, g, sample.mean, sample.cov, "expected")[0]
+        elif problem.information == "first.order":
+            bread = meat
+        out.append((w, v, inverse, gamma, bread))
     return out
 
 
@@ -95,15 +101,16 @@ def _trace(jacobians, basis: np.ndarray, parts, share: np.ndarray) -> float:
     """tr(V W⁻¹ U W⁻¹), or with Γ tr(U W⁻¹ V W⁻¹ U Γ), U = W − WΔ(Δ'WΔ)⁻¹Δ'W over all groups."""
     sizes = np.concatenate([[0], np.cumsum([len(j) for j in jacobians])])
     total = sizes[-1]
-    w, v, wi, gamma = (np.zeros((total, total)) for _ in range(4))
-    for g, (own_w, own_v, own_inverse, own_gamma) in enumerate(parts):
+    w, v, wi, gamma, bread = (np.zeros((total, total)) for _ in range(5))
+    for g, (own_w, own_v, own_inverse, own_gamma, own_bread) in enumerate(parts):
+        bread[sizes[g] : sizes[g + 1], sizes[g] : sizes[g + 1]] = share[g] * own_bread
         here = slice(sizes[g], sizes[g + 1])
         w[here, here], v[here, here], wi[here, here] = share[g] * own_w, share[g] * own_v, own_inverse / share[g]
         if own_gamma is not None:
             gamma[here, here] = own_gamma / share[g]
     delta = np.vstack(jacobians) @ basis
     wd = w @ delta
-    u = w - wd @ np.linalg.solve(delta.T @ wd, wd.T)
+    u = w - wd @ np.linalg.solve(delta.T @ bread @ delta, wd.T)
     inner = wi @ v @ wi
     if parts[0][3] is None:
         return float(np.sum(inner * u))

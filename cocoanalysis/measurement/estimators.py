@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.implied import (
     Block,
     Implied,
@@ -340,14 +341,28 @@ def inverse_over(gamma: np.ndarray, skip: np.ndarray) -> np.ndarray:
     """The inverse over the moments that vary, zero elsewhere."""
     keep = np.flatnonzero(~skip)
     result = np.zeros_like(gamma)
-    result[np.ix_(keep, keep)] = np.linalg.inv(gamma[np.ix_(keep, keep)])
+    result[np.ix_(keep, keep)] = definite_inverse(gamma[np.ix_(keep, keep)])
     return result
+
+
+def definite_inverse(gamma: np.ndarray) -> np.ndarray:
+    """The inverse of a sampling covariance of moments, or an error when the sample cannot give it."""
+    scale = 1 / np.sqrt(np.maximum(np.diag(gamma), 1e-300))
+    values = np.linalg.eigvalsh(gamma * np.outer(scale, scale))
+    if values[0] < 1e-12 * values[-1]:
+        raise ModelError(
+            f"The estimator wls needs the inverse of the sampling covariance of {len(gamma)} moments, which is singular "
+            "here: there are too few rows for so many moments, or a variable has only two values, so that its square "
+            "says nothing new. Use dwls, mlr or (for ordered items) wlsmv.",
+            code="SingularWeight",
+        )
+    return np.linalg.inv(gamma)
 
 
 def ordinal_weight(kind: str, gamma: np.ndarray) -> np.ndarray:
     """Weight of ordinal moments: 1/diagonal (dwls), inverse (wls) or ones (uls)."""
     if kind == "wls":
-        return np.linalg.inv(gamma)
+        return definite_inverse(gamma)
     return 1 / np.diag(gamma) if kind == "dwls" else np.ones(len(gamma))
 
 

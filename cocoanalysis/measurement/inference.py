@@ -40,6 +40,7 @@ class Problem:
     patterns: list[Patterns] | None = None
     clustered: bool = False
     convention: str = "lavaan"
+    h1_bread: bool = False  # plain ml with clusters: lavaan's scaled test takes the moments' information
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -220,6 +221,8 @@ def scaled_test(problem: Problem, solution: Solution, plain: Test) -> Test | Non
     if inverse is None:
         return None
     if problem.test == "yuan.bentler.mplus":
+        if problem.h1_bread:
+            inverse = _h1_bread(problem, solution)
         trace = h1_trace(problem) - float(
             sum(share * np.sum(b * inverse) for share, b in zip(problem.share, meat(problem, solution)))
         )
@@ -230,6 +233,20 @@ def scaled_test(problem: Problem, solution: Solution, plain: Test) -> Test | Non
         squared=problem.test != "satorra.bentler",
     )  # fmt: skip
     return scale(problem.test, plain, trace, trace2, whole=problem.mplus)
+
+
+def _h1_bread(problem: Problem, solution: Solution) -> np.ndarray:
+    """The inverse of Δ'AΔ, A the observed information of the moments at their implied values (lavaan's 'h1')."""
+    matrix = np.zeros((problem.table.n_free,) * 2)
+    for g, jacobian in enumerate(problem.discrepancy.jacobians(solution.theta)):
+        implied = problem.structure.blocks[g].implied(solution.theta)
+        mean = implied.mean if problem.meanstructure else problem.samples[g].mean
+        a, _ = point_parts(problem, g, mean, implied.cov)
+        keep = kept_moments(problem, g)
+        own = jacobian[keep if problem.meanstructure else keep - len(implied.cov)]
+        matrix += problem.share[g] * (own.T @ a @ own)
+    basis = null_space(solution.active, problem.table.n_free)
+    return basis @ np.linalg.inv(basis.T @ matrix @ basis) @ basis.T
 
 
 def scale(kind: str, plain: Test, trace: float, trace2: float, *, whole: bool = False) -> Test:
@@ -337,12 +354,14 @@ def baseline_tests(problem: Problem) -> tuple[Test, Test | None]:
     return _baseline_least_squares(problem, *_continuous_selection(problem))
 
 
-def _selection(p: int, x: Sequence[int], meanstructure: bool) -> tuple[np.ndarray, np.ndarray]:
+def _selection(
+    p: int, x: Sequence[int], covariates: Sequence[int], meanstructure: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Places in the stacked moments that the independence model leaves free, and those it sets to zero."""
     i, j = lower(p)
     start = p if meanstructure else 0
     skip = only_x(p, x, meanstructure)
-    inside = np.isin(np.arange(p), list(x))
+    inside = np.isin(np.arange(p), list(covariates))
     off = (i != j) & ~(inside[i] & inside[j])
     zero = np.zeros(start + len(i), dtype=bool)
     zero[start:] = off
@@ -350,7 +369,10 @@ def _selection(p: int, x: Sequence[int], meanstructure: bool) -> tuple[np.ndarra
 
 
 def _continuous_selection(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    pairs = [_selection(len(s.cov), x, problem.meanstructure) for s, x in zip(problem.samples, problem.x)]
+    pairs = [
+        _selection(len(s.cov), x, covariates, problem.meanstructure)
+        for s, x, covariates in zip(problem.samples, problem.x, covariate_positions(problem))
+    ]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
@@ -400,9 +422,18 @@ def _baseline_least_squares(problem: Problem, free: list[np.ndarray], zero: list
     return plain, scale(problem.test, plain, *traces, whole=problem.mplus)
 
 
+def covariate_positions(problem: Problem) -> list[list[int]]:
+    """Where the covariates stand, fixed or not: the independence model lets them covary."""
+    out = []
+    for block, key in zip(problem.structure.blocks, problem.structure.keys):
+        names = problem.table.names[key].exogenous
+        out.append([i for i, n in enumerate(block.observed) if n in names])
+    return out
+
+
 def independence_point(problem: Problem, group: int) -> tuple[np.ndarray, np.ndarray]:
     """Maximum likelihood means and covariances under independence."""
-    sample, x = problem.samples[group], list(problem.x[group])
+    sample, x = problem.samples[group], covariate_positions(problem)[group]
     if problem.patterns is None:
         mean, variances = sample.mean, np.diag(sample.cov)
     else:

@@ -453,6 +453,8 @@ def resolved_settings(
     """Every setting that is in force, defaults spelled out."""
     kind = ESTIMATORS[estimator]
     se, test, information = kind.se, kind.test, kind.information
+    if call.weights is not None and not clustered and estimator == "ml":
+        se, test, information = "robust.huber.white", "yuan.bentler.mplus", "observed"
     if clustered:
         if kind.likelihood:
             sem = estimator in ("mlm", "mlmv", "mlmvs")
@@ -597,6 +599,7 @@ def continuous_problem(
     return Problem(
         table, layout, discrepancy, samples, estimator, settings["information"], settings["se"], settings["test"], mean,
         x, Constraints(table), None, patterns, settings.get("cluster") is not None, settings["convention"],
+        settings["estimator"] == "ml" and settings.get("cluster") is not None,
     )  # fmt: skip
 
 

@@ -97,7 +97,10 @@ def variations(problem: Problem, theta: np.ndarray) -> dict[tuple[int, int], Var
     """One `Variation` a (group, level)."""
     out = {}
     for k, (block, key) in enumerate(zip(problem.structure.blocks, problem.structure.keys)):
-        cov_x = problem.ordinal[k].cov_x if problem.ordinal and block.exogenous else None
+        cov_x = None
+        if problem.ordinal and block.exogenous:
+            m = problem.ordinal[k]
+            cov_x = m.cov_x * (m.n / (m.n - 1))
         out[key] = Variation(block, block.implied(theta), cov_x)
     return out
 
@@ -128,6 +131,9 @@ def standardised(
     if slopes:
         out |= {f"{name}_slopes": np.zeros((len(rows), n_free)) for name in ("std_lv", "std_all")}
     for i, row in enumerate(rows):
+        if row.op == "~*~":
+            out["std_lv"][i] = out["std_all"][i] = 1.0
+            continue
         variation = found[row.group, row.level]
         latent = variation.block.latent
         for kind in ("std_lv", "std_all"):

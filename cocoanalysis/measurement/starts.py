@@ -94,10 +94,12 @@ class _Guess:
         for row in self.rows:
             if row.op == "~~" and row.lhs == row.rhs == name and row.free < 0:
                 return float(np.sqrt(row.value)) if row.value > 0 else 1.0
-        for row, x in zip(own, loadings):
-            if row.free < 0 and row.value not in (0.0,) and abs(x) > 1e-3:
-                return float(x / row.value)
-        return 1.0
+        fixed = [(x, row.value) for row, x in zip(own, loadings) if row.free < 0 and row.value != 0.0]
+        if not fixed:
+            return 1.0
+        found, given = np.array(fixed).T
+        scale, usual = float(found @ given / (given @ given)), float(np.mean(np.abs(found / given)))
+        return float(np.copysign(max(abs(scale), 0.3 * usual, 1e-3), scale))
 
     def _latent_means(self) -> dict[str, float]:
         free = [r.lhs for r in self.rows if r.op == "~1" and r.free >= 0 and r.lhs in self.block.latent]
