@@ -351,8 +351,8 @@ def definite_inverse(gamma: np.ndarray) -> np.ndarray:
     values = np.linalg.eigvalsh(gamma * np.outer(scale, scale))
     if values[0] < 1e-12 * values[-1]:
         raise ModelError(
-            f"The estimator wls needs the inverse of the sampling covariance of {len(gamma)} moments, which is singular "
-            "here: there are too few rows for so many moments, or a variable has only two values, so that its square "
+            f"The estimator wls needs the inverse of the sampling covariance of {len(gamma)} moments, which is "
+            "singular here: too few rows for so many moments, or a variable with two values, so that its square "
             "says nothing new. Use dwls, mlr or (for ordered items) wlsmv.",
             code="SingularWeight",
         )
