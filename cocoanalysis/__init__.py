@@ -63,6 +63,7 @@ PUBLIC = {
     "regress": "propositions.regression",
     "mediate": "propositions.mediation",
     "necessity": "propositions.necessity",
+    "multiverse": "propositions.multiverse",
     # worlds: what would we see if …?
     "World": "worlds.world",
     "read_world": "worlds.world",

@@ -9,7 +9,7 @@ labelled, because power studies come through it thousands of times.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -154,7 +154,8 @@ class Matrices(NamedTuple):
 class Estimated:
     """What the data say about one row of a plan.
 
-    ``evidence`` is standardised; ``points`` is what one standardised unit is in the outcome's scale points.
+    ``evidence`` is standardised; ``points`` is what one standardised unit is in the outcome's scale points; ``units``
+    are the weights of the equation's coefficients in the estimate.
     """
 
     evidence: Evidence | None
@@ -165,6 +166,7 @@ class Estimated:
     fault: str | None = None
     beside: Evidence | None = None  # the between-collaborations coefficient of the same fit
     beside_points: float = np.nan
+    units: dict[str, float] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -257,24 +259,22 @@ def trouble(numbers: Matrices) -> str | None:
 
 
 def infer(numbers: Matrices, weights: dict[str, float], plan: Plan) -> Student:
-    """Estimate and error of a weighted sum of coefficients.
-
-    The regressors are rewritten so that the sum *is* a coefficient; every covariance then serves as it is.
-    """
-    x, first, target = numbers.regressors.copy(), *_rewritten(numbers, weights)
-    x[:, first] = target
-    base = x[:, first]
-    for name, weight in list(weights.items())[1:]:
-        k = numbers.terms.index(name)
-        x[:, k] = x[:, k] - weight * base
+    """Estimate and error of a weighted sum of coefficients."""
+    x, k = rewritten(numbers, weights)
     estimates, errors, df = coefficients(numbers.outcome, x, numbers.codes, plan)
-    return Student(float(estimates[first]), float(errors[first]), float(df[first]))
+    return Student(float(estimates[k]), float(errors[k]), float(df[k]))
 
 
-def _rewritten(numbers: Matrices, weights: dict[str, float]) -> tuple[int, np.ndarray]:
-    name, weight = next(iter(weights.items()))
-    first = numbers.terms.index(name)
-    return first, numbers.regressors[:, first] / weight
+def rewritten(numbers: Matrices, weights: dict[str, float]) -> tuple[np.ndarray, int]:
+    """Regressors in which the weighted sum of coefficients *is* a coefficient (so that every covariance serves as it
+    is), and its place."""
+    (name, weight), *others = weights.items()
+    x, k = numbers.regressors.copy(), numbers.terms.index(name)
+    x[:, k] = numbers.regressors[:, k] / weight
+    for other, size in others:
+        place = numbers.terms.index(other)
+        x[:, place] = x[:, place] - size * x[:, k]
+    return x, k
 
 
 def coefficients(
@@ -371,7 +371,8 @@ def slope(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
     beside, beside_points = None, np.nan
     if not at_top and between in numbers.terms:
         beside, beside_points = _one(numbers, fitted, between, "between")
-    return Estimated(evidence, (built,), found.n, found.n_clusters, points, beside=beside, beside_points=beside_points)
+    units = _units(numbers, {target: 1.0}, level)
+    return replace(found, evidence=evidence, points=points, beside=beside, beside_points=beside_points, units=units)
 
 
 def _one(
@@ -384,13 +385,10 @@ def _one(
     return Student(float(estimates[k]) * scale, float(errors[k]) * scale, float(df[k])), outcome
 
 
-def _standardised(
-    numbers: Matrices, weights: dict[str, float], level: str, plan: Plan, scale: float | None = None
-) -> tuple[Student, float]:
-    """The weighted sum of slopes, each times the SD of its column over the SD of the outcome at that level."""
+def _units(numbers: Matrices, weights: dict[str, float], level: str, scale: float | None = None) -> dict[str, float]:
+    """Each weight times the SD of its column (or ``scale``) over the SD of the outcome at that level."""
     outcome = numbers.spread.get(level, numbers.spread["total"])
-    units = {name: weight * (scale or numbers.spread[name]) / outcome for name, weight in weights.items()}
-    return infer(numbers, units, plan), outcome
+    return {name: weight * (scale or numbers.spread[name]) / outcome for name, weight in weights.items()}
 
 
 @estimand("contrast", lambda h: [(_contrast_text(h), tuple(h.contrast))])
@@ -405,8 +403,12 @@ def contrast(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
     if not set(terms) <= set(numbers.terms):
         fault = f"collaboration means need at least {plan.form.estimation.means_from} collaborations"
         return Estimated(None, (built,), found.n, found.n_clusters, fault=fault)
-    evidence, points = _standardised(numbers, terms, level, plan)
-    return Estimated(evidence, (built,), found.n, found.n_clusters, points)
+    units = _units(numbers, terms, level)
+    return replace(found, evidence=infer(numbers, units, plan), points=_points(numbers, level), units=units)
+
+
+def _points(numbers: Matrices, level: str) -> float:
+    return numbers.spread.get(level, numbers.spread["total"])
 
 
 def _contrast_text(hypothesis: Hypothesis) -> str:
@@ -429,8 +431,8 @@ def product(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
     one, two = built.term(first), built.term(second)
     level = "between" if {first, second} <= set(built.whole) else "within"
     scale = numbers.spread[one] * numbers.spread[two]
-    evidence, points = _standardised(numbers, {f"{one}:{two}": 1.0}, level, plan, scale)
-    return Estimated(evidence, (built,), found.n, found.n_clusters, points)
+    units = _units(numbers, {f"{one}:{two}": 1.0}, level, scale)
+    return replace(found, evidence=infer(numbers, units, plan), points=_points(numbers, level), units=units)
 
 
 @estimand("indirect", lambda h: [(" → ".join([*h.predictor, *chain]), (*h.predictor, *chain)) for chain in h.through])
@@ -458,8 +460,8 @@ def indirect(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
         if problem:
             fault = f"in the equation of {built.outcome}, {problem}"
             return Estimated(None, equations, len(numbers.outcome), numbers.n_clusters, fault=fault)
-        step, points = _standardised(numbers, {built.term(name): 1.0}, "within", plan)
-        steps.append(step)
+        points = _points(numbers, "within")
+        steps.append(infer(numbers, _units(numbers, {built.term(name): 1.0}, "within"), plan))
     evidence = monte_carlo(steps, [seed, row.number])
     n, groups = (0, None) if numbers is None else (len(numbers.outcome), numbers.n_clusters)
     return Estimated(evidence, equations, n, groups, points, more={"steps": tuple(steps)})

@@ -136,14 +136,13 @@ class GateEntry(Entry):
 class MultiverseEntry(Entry):
     """The grid of defensible choices; each list names the alternatives to what the plan does."""
 
-    hypotheses: list[HypothesisId] = Field(default_factory=list)
+    hypotheses: list[HypothesisId] = Field(min_length=1)
     exclusions: list[list[Id]] = Field(default_factory=list)
     controls: list[list[Id]] = Field(default_factory=list)
     models: list[Literal["ols", "mixed"]] = Field(default_factory=list)
-    vcov: list[Literal["CR2", "CR3", "cluster", "HC3", "classical", "wild"]] = Field(default_factory=list)
-    means: list[bool] = Field(default_factory=list)
-    joint: list[bool] = Field(default_factory=list)
-    missing: list[Literal["listwise", "any_item"]] = Field(default_factory=list)
+    vcov: list[Literal["CR2", "CR3", "cluster", "HC3", "classical"]] = Field(default_factory=list)
+    means: list[bool] = Field(default_factory=list)  # collaboration means added or left out
+    joint: list[bool] = Field(default_factory=list)  # alone, or with all other practices of these hypotheses held
 
 
 class DeviationEntry(Entry):
@@ -227,7 +226,7 @@ class Plan:
         if hypothesis.sesoi is not None:
             return hypothesis.sesoi
         sizes = self.form.sesoi
-        own = {"product": sizes.product, "indirect": sizes.indirect}
+        own = {"product": sizes.product, "indirect": sizes.indirect, "necessity": None}
         level = sizes.respondent if hypothesis.level == "respondent" else sizes.collaboration
         return own.get(hypothesis.kind, level)
 
@@ -314,10 +313,24 @@ def _within_itself(source: Source, form: PlanForm) -> Iterator[Finding]:
         if problem:
             yield fault(place, "UnclearHypothesis", f"{hypothesis.id}: {problem}")
     for index, gate in enumerate(form.gates):
-        for known in (*gate.guards,):
-            if known not in seen:
-                text = f"The gate {gate.id} guards '{known}', which is no hypothesis.{suggestion(known, seen)}"
-                yield fault(source.place("gates", index, "guards"), "UnknownHypothesis", text)
+        yield from _unknown_hypotheses(source, gate.guards, seen, "gates", index, "guards")
+    grid = form.multiverse
+    if grid is not None:
+        yield from _unknown_hypotheses(source, grid.hypotheses, seen, "multiverse", "hypotheses")
+        excluded = [exclusion.id for exclusion in form.exclusions]
+        for name in {name for chosen in grid.exclusions for name in chosen} - set(excluded):
+            text = f"There is no exclusion '{name}'; the plan has {listed(excluded) or 'none'}."
+            yield fault(source.place("multiverse", "exclusions"), "UnknownExclusion", text)
+
+
+def _unknown_hypotheses(
+    source: Source, named: Iterable[str], known: Iterable[str], *steps: str | int
+) -> Iterator[Finding]:
+    known = list(known)
+    for id in named:
+        if id not in known:
+            text = f"'{id}' is no hypothesis of the plan.{suggestion(id, known)}"
+            yield fault(source.place(*steps), "UnknownHypothesis", text)
 
 
 def _pairings(source: Source, form: PlanForm) -> Iterator[Finding]:
@@ -362,6 +375,9 @@ def _against(source: Source, form: PlanForm, survey: Any) -> Iterator[Finding]:
     for index, name in enumerate(form.controls):
         if name not in known:
             yield _unknown(source, name, known, "controls", index)
+    for name in {name for chosen in (form.multiverse.controls if form.multiverse else []) for name in chosen}:
+        if name not in known:
+            yield _unknown(source, name, known, "multiverse", "controls")
     for index, gate in enumerate(form.gates):
         if gate.model not in blocks:
             yield _unknown(source, gate.model, blocks, "gates", index, "model")

@@ -347,9 +347,8 @@ def estimate(plan: Plan, answers: Answers, seed: int, exploratory: bool = True) 
         hypothesis = row.hypothesis
         if plan.form.families[hypothesis.family].exploratory and not exploratory:
             continue
-        found = ESTIMANDS[hypothesis.kind].estimate(row, answers, plan, seed)
-        sesoi = plan.sesoi(hypothesis)
-        claims.append(Claim(hypothesis.id, row, hypothesis.family, hypothesis.level, hypothesis.expected, sesoi, found))
+        claims.append(claim_of(row, answers, plan, seed))
+        found = claims[-1].found
         if found.beside is not None and exploratory:
             extra = replace(found, evidence=found.beside, points=found.beside_points, beside=None)
             size = plan.form.sesoi.collaboration
@@ -357,6 +356,14 @@ def estimate(plan: Plan, answers: Answers, seed: int, exploratory: bool = True) 
                 Claim(f"{hypothesis.id} between", row, "beside", "collaboration", hypothesis.expected, size, extra)
             )
     return [*claims, *beside]
+
+
+def claim_of(row: Row, answers: Answers, plan: Plan, seed: int) -> Claim:
+    """One row of the plan with what the answers say about it."""
+    hypothesis = row.hypothesis
+    found = ESTIMANDS[hypothesis.kind].estimate(row, answers, plan, seed)
+    sesoi = plan.sesoi(hypothesis)
+    return Claim(hypothesis.id, row, hypothesis.family, hypothesis.level, hypothesis.expected, sesoi, found)
 
 
 def decide(plan: Plan, claims: Sequence[Claim]) -> list[dict[str, Any]]:
