@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import CocoError, Diagnostic
+from cocoanalysis.errors import CocoError, Diagnostic, ModelError, listed
 from cocoanalysis.measurement.confirmatory import cfa
+from cocoanalysis.measurement.invariance import Invariance, invariance
 from cocoanalysis.measurement.validity import htmt
 from cocoanalysis.propositions.plan import GateEntry, Plan
 from cocoanalysis.result import Result
@@ -71,9 +72,11 @@ def gate(kind: str) -> Callable[[Examination], Examination]:
     return register
 
 
-def examine(plan: Plan, responses: Any) -> tuple[Gate, ...]:
-    """Every gate of the plan on these responses."""
-    return tuple(GATES[entry.kind](entry, plan, responses) for entry in plan.form.gates)
+def examine(plan: Plan, responses: Any, *, guarding: bool = False) -> tuple[Gate, ...]:
+    """The gates of the plan on these responses (after the plan's exclusions); ``guarding`` takes those that guard a
+    hypothesis."""
+    wanted = [entry for entry in plan.form.gates if entry.guards or not guarding]
+    return tuple(GATES[entry.kind](entry, plan, responses) for entry in wanted)
 
 
 def closed(entry: GateEntry, responses: Any, reason: str, plan: Plan) -> Gate:
@@ -176,3 +179,111 @@ def _held(entry: GateEntry, table: pd.DataFrame, ratio: float) -> tuple[str, str
     beside = f" Rivals: {rivals}." if rivals else ""
     head = "The practices hang together and stay distinct" if holds else "The measurement model does not hold"
     return ("supported" if holds else "contradicted"), f"{head}: {said}.{beside}"
+
+
+# --- invariance -----------------------------------------------------------------------------------------------------
+
+LEAST = 100  # rows of a group that takes part in a ladder; below, a MIMIC model is what is left
+ORDINAL = {
+    "metric": ("configural", "thresholds", "loadings"),
+    "scalar": ("configural", "thresholds", "loadings", "intercepts"),
+}
+CONTINUOUS = {"metric": ("configural", "metric"), "scalar": ("configural", "metric", "scalar")}
+
+
+@gate("invariance")
+def invariant(entry: GateEntry, plan: Plan, responses: Any) -> Gate:
+    """The ladder of each grouping, through loadings ('metric') or intercepts ('scalar'); all must hold."""
+    ladders: dict[str, Invariance] = {}
+    tables, said, verdicts = [], [], []
+    for group in entry.groups:
+        try:
+            ladder, left = _ladder(entry, plan, responses, group)
+        except CocoError as error:
+            verdicts.append("not testable")
+            said.append(f"{group}: not testable ({str(error).rstrip('.')})")
+            continue
+        ladders[group] = ladder
+        tables.append(ladder.tidy().assign(groups=group))
+        verdicts.append(_climbed(ladder))
+        said.append(f"{group}: {_words(ladder)}{left}")
+    verdict = next((v for v in ("contradicted", "not testable") if v in verdicts), "supported")
+    heads = {"supported": "Comparable", "contradicted": "Not comparable", "not testable": "Comparability not shown"}
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return Gate(
+        entry=entry,
+        verdict=verdict,
+        reason=f"{heads[verdict]} ({entry.through}). {'; '.join(said)}.",
+        table=table.assign(n=len(responses.frame)) if tables else table,
+        fits=ladders,
+        settings=plan.form.latent.model_dump(),
+        provenance=responses.provenance,
+        survey=responses.survey,
+        title=f"{entry.id}: {entry.sentence.get('en', '')}",
+    )
+
+
+def _ladder(entry: GateEntry, plan: Plan, responses: Any, group: str) -> tuple[Invariance, str]:
+    """The ladder over the groups that are large enough, and words on those that are not."""
+    column = responses.frame[group]
+    sizes = column.value_counts()
+    small = sizes[sizes < LEAST]
+    if (sizes >= LEAST).sum() < 2:
+        raise ModelError(
+            f"Fewer than two groups of '{group}' have {LEAST} rows; a ladder needs two.", code="TooFewGroups"
+        )
+    used = responses.kept(column.isin(sizes[sizes >= LEAST].index).to_numpy(dtype=bool))
+    base, latent = responses.survey.measurement_model(entry.model), plan.form.latent
+    if latent.estimator == "wlsmv":
+        items = [name for line in base.splitlines() if " =~ " in line for name in line.split(" =~ ")[1].split(" + ")]
+        recipe = shared_categories(used.items(items, keyed=True), used.frame[group])
+        merged = f", with rare answers of {len(recipe)} items merged" if recipe else ""
+        steps = ORDINAL[entry.through]
+        settings: dict[str, Any] = {"estimator": "wlsmv", "missing": latent.missing, "collapse": recipe or None}
+    else:
+        merged, steps = "", CONTINUOUS[entry.through]
+        settings = {"estimator": latent.estimator, "missing": latent.missing}
+    left = f", without {listed(f'{name} ({n})' for name, n in small.items())}" if len(small) else ""
+    return invariance(used, base, group=group, steps=steps, **settings), f"{merged}{left}"
+
+
+def shared_categories(answers: pd.DataFrame, groups: pd.Series) -> dict[str, dict[int, int]]:
+    """Item → {category: its neighbour} for categories that some group never chose, applied to all groups alike.
+
+    A category joins its neighbour towards the item's middle category.
+    """
+    recipes = {str(item): _merged(answers[item], groups) for item in answers.columns}
+    return {item: recipe for item, recipe in recipes.items() if recipe}
+
+
+def _merged(answers: pd.Series, groups: pd.Series) -> dict[int, int]:
+    chosen = {name: set(part.dropna().astype(int)) for name, part in answers.groupby(groups)}
+    codes = sorted(set().union(*chosen.values()))
+    middle = (codes[0] + codes[-1]) / 2
+    recipe: dict[int, int] = {}
+    while len(codes) > 2:
+        lacking = [code for code in codes if not all(code in seen for seen in chosen.values())]
+        if not lacking:
+            break
+        code, place = lacking[0], codes.index(lacking[0])
+        target = codes[place + 1] if (code < middle and place + 1 < len(codes)) or place == 0 else codes[place - 1]
+        recipe = {old: target if new == code else new for old, new in recipe.items()} | {code: target}
+        chosen = {name: {target if one == code else one for one in seen} for name, seen in chosen.items()}
+        codes.remove(code)
+    return recipe
+
+
+def _climbed(ladder: Invariance) -> str:
+    found = list(ladder.tidy()["verdict"])
+    if any(verdict == "does not hold" for verdict in found):
+        return "contradicted"
+    return "not testable" if any(verdict.startswith("not testable") for verdict in found) else "supported"
+
+
+def _words(ladder: Invariance) -> str:
+    table = ladder.tidy()
+    steps = [f"{row.step} {row.verdict}" for row in table.itertuples()]
+    worst = [row.step for row in table.itertuples() if row.verdict in ("does not hold", "doubtful")]
+    best = ladder.releases(str(worst[0]), 3) if worst and worst[0] != "configural" else pd.DataFrame()
+    freed = f" (free first: {listed(best['parameter'])})" if len(best) else ""
+    return f"{', '.join(steps)}{freed}"

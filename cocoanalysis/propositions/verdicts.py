@@ -181,7 +181,8 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, expl
     responses : Responses (the plan's exclusions are applied here, once, and stand in the ledger), or a DataFrame with
         the scores and background under the plan's names and the survey's cluster column
     seed : of the Monte Carlo intervals and permutations
-    gates : whether the plan's gates are examined (they need the items); without, a diagnostic says so
+    gates : True examines the gates that guard a hypothesis, 'all' every one, False none; they need the items, and a
+        diagnostic names those that were left
     exploratory : whether the exploratory families and the between-collaborations rows are estimated (a power study
         leaves them out)
 
@@ -195,7 +196,7 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, expl
     """
     survey = getattr(responses, "survey", None)
     used = plan.exclude(responses) if survey is not None else responses
-    examined = examine(plan, used) if gates and survey is not None else ()
+    examined = examine(plan, used, guarding=gates != "all") if gates and survey is not None else ()
     answers = answers_of(plan, used)
     claims = guarded(plan, estimate(plan, answers, seed, exploratory), examined, answers, seed)
     provenance = getattr(responses, "provenance", "yours")

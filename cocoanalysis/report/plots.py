@@ -292,7 +292,9 @@ def _one_estimate(ax: Axes, place: float, row: Mapping[str, Any]) -> None:
             [place - 0.5, place + 0.5], -row["sesoi"], row["sesoi"], color="#DDDDDD", linewidth=0, zorder=0
         )
     if pd.isna(row["estimate"]):
-        ax.text(0, place, " not testable", fontsize=8, va="center", style="italic")
+        gate = row.get("label") == "gate" and row["verdict"] != "not testable"
+        words = f" gate {'holds' if row['verdict'] == 'supported' else 'does not hold'}" if gate else " not testable"
+        ax.text(0, place, words, fontsize=8, va="center", style="italic")
         return
     for lower, upper, width in (("simultaneous_lower", "simultaneous_upper", 0.7), ("ci_lower", "ci_upper", 1.8)):
         if pd.notna(row.get(lower)) and pd.notna(row.get(upper)):

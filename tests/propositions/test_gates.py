@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import cocoanalysis as coco
-from cocoanalysis.propositions.gates import examine, rival_model
+from cocoanalysis.propositions.gates import examine, rival_model, shared_categories
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 
@@ -48,6 +48,8 @@ def test_gates_stand_outside_the_families(judged, plan, bundled):
     with_gates = judged.tidy().query("label != 'gate'").reset_index(drop=True)
     pd.testing.assert_series_equal(with_gates["p_adjusted"], without.tidy()["p_adjusted"])
     assert [d.code for d in without.diagnostics] == ["GatesNotExamined"]
+    assert "H0, H11 and H11b" in without.diagnostics[0].reason.replace("H11, H11b", "H11 and H11b")
+    assert "H11b" in judged.diagnostics[0].reason
 
 
 def test_a_closed_gate_puts_the_composite_in_place_of_the_practices(one_factor, plan):
@@ -92,6 +94,25 @@ def test_rivals_are_built_from_the_measurement_model():
 
 def test_a_measurement_model_that_cannot_be_fitted_closes_the_gate(plan, bundled):
     few = bundled.kept(np.arange(len(bundled.frame)) < 12)
-    (gate,) = examine(plan, few)
-    assert gate.verdict == "not testable"
-    assert not gate.open
+    gates = examine(plan, few)
+    assert [gate.verdict for gate in gates] == ["not testable"] * 3
+    assert not any(gate.open for gate in gates)
+
+
+def test_case_70_comparisons_wait_for_invariance(judged, bundled, plan):
+    assert judged["H11"].verdict == "supported"
+    assert "loadings holds" in judged["H11"].reason
+    few = coco.judge(plan, bundled.kept((bundled.frame["rating"] == "other").to_numpy(dtype=bool)), seed=1)
+    assert few["H11"].verdict == "not testable"
+    assert few["H12"].verdict == "not testable"
+    assert "the gate H11 is closed" in few["H12"].reason
+
+
+def test_categories_that_a_group_never_chose_are_merged_for_all():
+    answers = pd.DataFrame({"a": [1, 2, 3, 2, 3, 3], "b": [1, 2, 3, 1, 2, 3], "c": [1, 2, 5, 3, 4, 5]})
+    groups = pd.Series(["x", "x", "x", "y", "y", "y"])
+    recipe = shared_categories(answers, groups)
+    assert recipe["a"] == {1: 2}
+    assert "b" not in recipe
+    merged = answers["c"].replace(recipe["c"])
+    assert set(merged[groups == "x"]) == set(merged[groups == "y"])

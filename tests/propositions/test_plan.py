@@ -59,7 +59,7 @@ FAULTS = [
     ("controls: [domain", "controls: [domaine", "UnknownVariable", "'domain'"),
     ("expected: noninferior", "expected: maybe", "NotAllowed", "positive"),
     ("family: extension", "family: extention", "UnknownFamily", "extension"),
-    ("- id: H12", "- id: H9", "DuplicateHypothesis", "the first is at"),
+    ("- id: H10", "- id: H9", "DuplicateHypothesis", "the first is at"),
     ("vcov: CR2", "vcov: CR9", "NotAllowed", "CR2"),
     ("{model: ols,", "{model: mixed,", "InvalidPairing", "classical"),
     ("estimator: wlsmv", "estimator: mlr", "InvalidPairing", "fiml"),
