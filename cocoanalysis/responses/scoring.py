@@ -74,12 +74,17 @@ def keyed_direction(values: np.ndarray) -> np.ndarray:
 
 def keyed(values: np.ndarray, items: Sequence[Any]) -> np.ndarray:
     """Answers (rows × items) with every reverse-keyed item turned round by its scale; a copy."""
-    turned = np.array(values, dtype=values.dtype if values.dtype.kind == "f" else float)
+    kind = values.dtype if values.dtype.kind == "f" else np.dtype(float)
+    even = [item.key < 0 and item.scale.equally_spaced for item in items]
+    sign = np.where(even, -1, 1).astype(kind)
+    ends = np.array(
+        [item.scale.minimum + item.scale.maximum if one else 0 for item, one in zip(items, even)], dtype=kind
+    )
+    turned = values * sign + ends
     for place, item in enumerate(items):
-        if item.key < 0:
-            scale = item.scale
-            codes = [point.code for point in scale.points]
-            turned[:, place] = mirrored(turned[:, place], codes, scale.minimum, scale.maximum)
+        if item.key < 0 and not even[place]:
+            codes = [point.code for point in item.scale.points]
+            turned[:, place] = mirrored(turned[:, place], codes, item.scale.minimum, item.scale.maximum)
     return turned
 
 

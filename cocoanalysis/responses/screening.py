@@ -9,7 +9,9 @@ without one are reported but flag nobody unless a cut-off is given.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from cocoanalysis.errors import ResponseError, one_of
 from cocoanalysis.responses.scoring import keyed
@@ -311,9 +313,12 @@ class Sheet:
         return self.in_blocks(self.raw, lambda values: np.column_stack(long_strings(values)))
 
     def in_blocks(self, values: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """``compute`` over blocks of rows, so that memory stays bounded."""
-        parts = [compute(values[start : start + BLOCK]) for start in range(0, len(values), BLOCK)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        """``compute`` over blocks of rows, on as many cores as there are, so that memory stays bounded."""
+        blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
+        if len(blocks) < 2:
+            return compute(values)
+        with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as pool:
+            return np.concatenate(list(pool.map(compute, blocks)))
 
 
 class Index(NamedTuple):
@@ -399,7 +404,7 @@ def mahalanobis_p(sheet: Sheet) -> np.ndarray:
 
     def tail(values: np.ndarray) -> np.ndarray:
         distance, answered = mahalanobis(values.astype(float), means, covariance)
-        return stats.chi2.sf(distance, np.maximum(answered, 1))
+        return special.chdtrc(np.maximum(answered, 1), distance)
 
     return sheet.in_blocks(sheet.raw, tail)
 
