@@ -24,7 +24,7 @@ from cocoanalysis.measurement.implied import (
     moment_jacobian,
     vech,
 )
-from cocoanalysis.measurement.ordinal import ordinal_jacobian, ordinal_moments_of
+from cocoanalysis.measurement.ordinal import ordinal_jacobian, ordinal_moments_of, ordinal_pull_back
 from cocoanalysis.measurement.samples import Sample, moment_covariance, normal_weight, only_x
 
 
@@ -208,6 +208,7 @@ class LeastSquares:
         n = np.array(rows, dtype=float)
         self.less = less  # rows less this many multiply the discrepancy: 1 in lavaan, 0 in Mplus
         self.share, self.rows_share = (n - less) / n.sum(), n / n.sum()
+        self._last: tuple[np.ndarray, list[np.ndarray]] | None = None
 
     def model_moments(self, block: Block, implied: Implied) -> np.ndarray:
         if self.ordinal:
@@ -234,8 +235,19 @@ class LeastSquares:
         return total
 
     def gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient, _ = self.scoring(theta)
-        return value, gradient
+        if not self.ordinal:
+            value, gradient, _ = self.scoring(theta)
+            return value, gradient
+        total, gradient = 0.0, np.zeros(self.n_free)
+        for block, s, w, share in zip(self.structure.blocks, self.moments, self.weight, self.share):
+            implied = block.implied(theta)
+            if not self._admissible(implied):
+                return np.inf, gradient
+            r = s - self.model_moments(block, implied)
+            pull = weighted(w, r)
+            total += 0.5 * share * float(r @ pull)
+            gradient -= share * ordinal_pull_back(block, implied, pull)
+        return total, gradient
 
     def scoring(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         total, gradient = 0.0, np.zeros(self.n_free)
@@ -253,7 +265,11 @@ class LeastSquares:
         return total, gradient, metric
 
     def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
-        return [self._jacobian(block, block.implied(theta)) for block in self.structure.blocks]
+        """One a group; those of the last point are kept, because errors, tests and indices all ask for them."""
+        if self._last is None or not np.array_equal(self._last[0], theta):
+            found = [self._jacobian(block, block.implied(theta)) for block in self.structure.blocks]
+            self._last = (theta.copy(), found)
+        return self._last[1]
 
     def weights(self, theta: np.ndarray) -> list[np.ndarray]:
         return self.weight

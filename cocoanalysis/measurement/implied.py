@@ -77,6 +77,28 @@ class Block:
     def plan(self) -> Plan:
         return Plan.of(self, self.elements)
 
+    @cached_property
+    def threshold_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each threshold or mean among the ordinal moments: its variable, and its threshold's number or -1."""
+        variable, number = [], []
+        count = 0
+        for i in range(self.p):
+            own = int(np.sum(self.threshold_of == i)) if self.ordered[i] else 0
+            variable += [i] * max(own, 0 if self.ordered[i] else 1)
+            number += list(range(count, count + own)) if self.ordered[i] else [-1]
+            count += own
+        return np.array(variable, dtype=int), np.array(number, dtype=int)
+
+    @cached_property
+    def vector_cells(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """For thresholds and scales: which of the plan's cells are theirs, and for which entry each stands."""
+        out = {}
+        for wanted in ("tau", "delta"):
+            found = [(t, i) for t, (name, i, _, _) in enumerate(self.plan.elements) if name == wanted]
+            both = np.array(found, dtype=int).reshape(-1, 2)
+            out[wanted] = (both[:, 0], both[:, 1])
+        return out
+
     def fill(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """The model matrices at ``theta`` (…, n_free)."""
         lead = theta.shape[:-1]

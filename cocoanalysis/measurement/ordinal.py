@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cocoanalysis.measurement.implied import Block, Implied, cell_columns, lower
+from cocoanalysis.measurement.implied import Block, Implied, cell_columns, lower, pull_back
 
 
 def scales(block: Block, implied: Implied) -> np.ndarray:
@@ -21,22 +21,10 @@ def scales(block: Block, implied: Implied) -> np.ndarray:
     return np.where(block.ordered, implied.matrices["delta"], 1.0)
 
 
-def threshold_rows(block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """For each entry of the first part: its variable, and its threshold's number or -1."""
-    variable, number = [], []
-    count = 0
-    for i in range(block.p):
-        own = int(np.sum(block.threshold_of == i)) if block.ordered[i] else 0
-        variable += [i] * max(own, 0 if block.ordered[i] else 1)
-        number += list(range(count, count + own)) if block.ordered[i] else [-1]
-        count += own
-    return np.array(variable, dtype=int), np.array(number, dtype=int)
-
-
 def ordinal_moments_of(block: Block, implied: Implied) -> np.ndarray:
     """The implied counterpart of ``wls_obs``."""
     d = scales(block, implied)
-    variable, number = threshold_rows(block)
+    variable, number = block.threshold_rows
     tau = np.append(implied.matrices["tau"], 0.0)
     first = d[variable] * (tau[number] - implied.mean[variable])
     parts = [first]
@@ -52,14 +40,13 @@ def ordinal_jacobian(block: Block, implied: Implied) -> np.ndarray:
     """Derivatives of the ordinal moments by the free parameters, (k, n_free)."""
     plan = block.plan
     u, v, dmean = cell_columns(plan, implied)
-    cells = plan.elements
     d = scales(block, implied)
     variances = 2 * plan.c * u * v  # derivatives of the diagonal of Σ, (p, cells)
-    dd = _scale_slopes(block, d, variances, cells)
-    variable, number = threshold_rows(block)
+    dd = _scale_slopes(block, d, variances)
+    variable, number = block.threshold_rows
     tau = np.append(implied.matrices["tau"], 0.0)
-    dtau = _indicator(cells, "tau", len(tau) - 1)
-    dtau = np.vstack([dtau, np.zeros(len(cells))])
+    dtau = _indicator(block, "tau", len(tau) - 1)
+    dtau = np.vstack([dtau, np.zeros(len(plan.elements))])
     distance = tau[number] - implied.mean[variable]
     parts = [d[variable, None] * (dtau[number] - dmean[variable]) + dd[variable] * distance[:, None]]
     if implied.slopes is not None:
@@ -72,18 +59,49 @@ def ordinal_jacobian(block: Block, implied: Implied) -> np.ndarray:
     return np.concatenate(parts) @ plan.select
 
 
-def _scale_slopes(block: Block, d: np.ndarray, variances: np.ndarray, cells) -> np.ndarray:
+def ordinal_pull_back(block: Block, implied: Implied, by: np.ndarray) -> np.ndarray:
+    """Gradient by the free parameters, given that by the ordinal moments; no Jacobian is made."""
+    if implied.slopes is not None:
+        return by @ ordinal_jacobian(block, implied)
+    d, p = scales(block, implied), block.p
+    variable, number = block.threshold_rows
+    tau = np.append(implied.matrices["tau"], 0.0)
+    first, variances, pairs = np.split(by, [len(variable), len(by) - p * (p - 1) // 2])
+    i, j = lower(p, diagonal=False)
+    by_cov, by_scale, cross = np.zeros((p, p)), np.zeros(p), pairs * implied.cov[i, j]
+    by_cov[i, j] = by_cov[j, i] = 0.5 * pairs * d[i] * d[j]
+    np.add.at(by_scale, i, cross * d[j])
+    np.add.at(by_scale, j, cross * d[i])
+    np.add.at(by_scale, variable, first * (tau[number] - implied.mean[variable]))
+    by_mean = -np.bincount(variable, first * d[variable], p)
+    diagonal = np.zeros(p)
+    diagonal[~block.ordered] = variances
+    by_scale = np.where(block.ordered, by_scale, 0.0)
+    if block.theta_scaled:
+        diagonal -= 0.5 * d**3 * by_scale
+    by_cov[np.diag_indices(p)] = diagonal
+    cells = np.zeros(len(block.plan.elements))
+    own, which = block.vector_cells["tau"]
+    by_tau = np.zeros(len(tau))
+    np.add.at(by_tau, number, first * d[variable])
+    cells[own] = by_tau[which]
+    if not block.theta_scaled:
+        own, which = block.vector_cells["delta"]
+        cells[own] = by_scale[which]
+    return pull_back(block.plan, implied, by_cov, by_mean) + cells @ block.plan.select
+
+
+def _scale_slopes(block: Block, d: np.ndarray, variances: np.ndarray) -> np.ndarray:
     if block.theta_scaled:
         return np.where(block.ordered[:, None], -0.5 * d[:, None] ** 3 * variances, 0.0)
-    return np.where(block.ordered[:, None], _indicator(cells, "delta", block.p), 0.0)
+    return np.where(block.ordered[:, None], _indicator(block, "delta", block.p), 0.0)
 
 
-def _indicator(cells, matrix: str, size: int) -> np.ndarray:
+def _indicator(block: Block, matrix: str, size: int) -> np.ndarray:
     """1 where a cell of a vector-valued matrix is that row's own."""
-    out = np.zeros((size, len(cells)))
-    for t, (name, i, _, _) in enumerate(cells):
-        if name == matrix:
-            out[i, t] = 1.0
+    out = np.zeros((size, len(block.plan.elements)))
+    cell, entry = block.vector_cells[matrix]
+    out[entry, cell] = 1.0
     return out
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, ModelError, ResponseError, listed, one_of, suggestion
+from cocoanalysis.measurement.contingency import observed_categories
 from cocoanalysis.measurement.estimators import ESTIMATORS, NormalTheory, least_squares, ordinal_discrepancy
 from cocoanalysis.measurement.fitting import Constraints
 from cocoanalysis.measurement.implied import Structure, structure
@@ -341,9 +342,14 @@ def table_options(
         orthogonal=call.orthogonal,
         group_equal=equal,
         group_partial=tuple([call.group_partial] if isinstance(call.group_partial, str) else call.group_partial),
-        levels={n: int(frame[n].nunique()) for n in ordered},
+        levels={n: len(c) for n, c in categories(frame, ordered).items()},
         group_labels=tuple(groups) if len(groups) > 1 else (),
     )
+
+
+def categories(frame: pd.DataFrame, ordered: Sequence[str]) -> dict[str, np.ndarray]:
+    """The categories that occur in each ordered variable, sorted."""
+    return dict(zip(ordered, observed_categories(frame[list(ordered)].to_numpy()))) if len(ordered) else {}
 
 
 def _parameterization(model: Model, call: Call, ordered: Sequence[str]) -> str:
@@ -402,7 +408,7 @@ def _assemble(
     rows = tuple(frame.index[mask] for mask in masks)
     if ordered:
         order = list(dict.fromkeys(n for k, v in table.names.items() if k[0] == 1 for n in v.observed))
-        levels = {n: np.sort(frame.loc[keep, n].dropna().unique()) for n in ordered}
+        levels = categories(frame[keep], ordered)
         found = [
             ordinal_moments(
                 frame.loc[mask, order], ordered, list(x_names), missing,
