@@ -36,6 +36,13 @@ def new_survey(name: str, source: str | Path, *, folder: str | Path = ".", exten
     Raises
     ------
     InstrumentError : BadName, Exists, NotWritable, and whatever is wrong with the source
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_survey(new_survey("mine", "unit-climate", folder=folder)).id
+    'mine'
     """
     target = _target(name, Path(folder))
     if _is_platform_file(source):

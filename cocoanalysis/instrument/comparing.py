@@ -88,6 +88,11 @@ def compare_surveys(old: Survey | str | Path, new: Survey | str | Path) -> Surve
     Raises
     ------
     InstrumentError : as `read_survey`
+
+    Examples
+    --------
+    >>> compare_surveys("unit-climate", "unit-climate").glance().loc[0, "scores_yes"].item()
+    3
     """
     before, after = (survey if isinstance(survey, Survey) else read_survey(survey) for survey in (old, new))
     items = {id: _item(id, before, after) for id in dict.fromkeys([*before.items, *after.items])}

@@ -236,8 +236,11 @@ def _construct(
     show_if = conditions(entry.show_if)
     members = []
     for position, item in enumerate(entry.items):
-        made = _item(reader, (*where, "items", position), item, entry, scale, scales, (stem, stem_by_address, show_if))
-        members += [made] if made else []
+        place = (*where, "items", position)
+        own = scale if item.scale is None else _named_scale(reader, place, item.scale, scales)
+        _check_item(reader, place, item, entry, own)
+        _remember_texts(reader, place, item)
+        members += [_item(item, entry, own)] if own else []
     count = len(entry.items)
     least = entry.score.min_items or math.ceil(count / 2)
     if least > count:
@@ -276,23 +279,10 @@ def _named_scale(
     return scales.get(name) if name else None
 
 
-def _item(
-    reader: _Reader,
-    where: tuple[str | int, ...],
-    entry: form.ItemEntry,
-    construct: form.ConstructEntry,
-    scale: ResponseScale | None,
-    scales: Mapping[str, ResponseScale | None],
-    inherited: tuple[dict[str, str], dict[str, dict[str, str]], dict[str, tuple[str, ...]]],
-) -> Item | None:
-    if entry.scale is not None:
-        scale = _named_scale(reader, where, entry.scale, scales)
-    _check_item(reader, where, entry, construct, scale)
-    _remember_texts(reader, where, entry)
-    if scale is None:
-        return None
+def _item(entry: form.ItemEntry, construct: form.ConstructEntry, scale: ResponseScale) -> Item:
+    """An item with what it takes over from its construct: stem, role, condition."""
     text, by_address = worded(entry.text)
-    stem, stem_by_address, show_if = inherited
+    stem, stem_by_address = worded(construct.stem)
     return Item(
         id=entry.id,
         construct=construct.id,
@@ -309,7 +299,7 @@ def _item(
         source=prose(entry.source),
         status=dict(entry.status),
         expected=entry.expected,
-        show_if=conditions(entry.show_if) or show_if,
+        show_if=conditions(entry.show_if) or conditions(construct.show_if),
     )
 
 

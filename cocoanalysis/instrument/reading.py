@@ -36,6 +36,11 @@ def bundled(name: str) -> Path:
     Raises
     ------
     InstrumentError : UnknownSurvey, naming those there are
+
+    Examples
+    --------
+    >>> bundled("cocreation").name
+    'cocreation'
     """
     folder = bundled_folder()
     found = sorted(path.parent.name for path in folder.glob(f"*/{SURVEY_FILE}"))
@@ -65,6 +70,11 @@ def read_instrument(path: str | Path) -> Instrument:
     ------
     InstrumentError : all faults of the file, each with file:line:column; ``code`` is the first
         one's, ``findings`` holds them all
+
+    Examples
+    --------
+    >>> read_instrument(bundled("unit-climate").parent / "instruments" / "unit-climate.yaml")
+    Instrument(unitclimate 0.1.0: 3 constructs, 19 items)
     """
     source = read_yaml(path)
     _refuse_other_kind(source, "instruments", "a survey; read it with coco.read_survey")
@@ -83,6 +93,17 @@ def read_survey(path: str | Path) -> Survey:
     Raises
     ------
     InstrumentError : all faults of the survey and its instruments, each with file:line:column
+
+    Examples
+    --------
+    >>> survey = read_survey("unit-climate")
+    >>> survey
+    Survey(unitclimate 0.1.0: 3 constructs, 19 items, 2 background questions; en, da)
+    >>> survey.item_ids("significance")
+    ['tsig1', 'tsig2', 'tsig3']
+    >>> print(survey.measurement_model("significance"))
+    significance =~ tsig1 + tsig2 + tsig3
+    <BLANKLINE>
     """
     source = read_yaml(survey_file(path))
     return survey_from(*survey_sources(source))
@@ -138,6 +159,11 @@ def check_survey(path: str | Path, platforms: Iterable[str] = ()) -> list[Findin
     Raises
     ------
     InstrumentError : UnknownPlatform
+
+    Examples
+    --------
+    >>> [finding.severity for finding in check_survey("unit-climate")]
+    ['warning', 'warning']
     """
     try:
         source, instruments, faults = survey_sources(read_yaml(survey_file(path)))

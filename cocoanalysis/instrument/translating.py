@@ -59,6 +59,12 @@ def write_translation_sheet(
     Raises
     ------
     InstrumentError : UnknownLanguage, SameLanguage, ExtendsAnother, NotXlsx, NotWritable
+
+    Examples
+    --------
+    >>> folder = tempfile.mkdtemp()
+    >>> write_translation_sheet("unit-climate", "de", Path(folder) / "sheet.xlsx").name
+    'sheet.xlsx'
     """
     survey = survey if isinstance(survey, Survey) else read_survey(survey)
     source_language = source_language or survey.languages[0]

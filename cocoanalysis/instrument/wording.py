@@ -85,7 +85,13 @@ GRAMMARS = {
 
 
 def double_barrelled(text: str, language: str) -> str | None:
-    """The word that joins two questions into one, or None."""
+    """The word that joins two questions into one, or None.
+
+    Examples
+    --------
+    >>> double_barrelled("The training was useful and enjoyable.", "en")
+    'and'
+    """
     grammar = GRAMMARS.get(language)
     if grammar is None:
         return None
