@@ -6,8 +6,8 @@ options with their codes, display conditions), so that a platform's module only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from cocoanalysis.errors import PlatformError
@@ -163,3 +163,28 @@ def _background(survey: Any, name: str) -> list[Section]:
 
 def _nothing() -> dict[str, Words]:
     return {address: {} for address in ADDRESSES}
+
+
+SELF = "_self"  # what a column is called that asks the same question in the other form of address
+
+
+def asked_twice(section: Section) -> list[tuple[str | None, Section]]:
+    """A section for platforms that cannot switch words: once for both forms of address, or once for each.
+
+    Gives (None, section) where the words are the same, else ('other', section) and ('self', section whose
+    question ids end in `SELF`).
+    """
+    worded = section.stem["self"] != section.stem["other"] or any(one.addressed for one in section.questions)
+    if not worded:
+        return [(None, section)]
+    renamed = tuple(replace(one, id=one.id + SELF) for one in section.questions)
+    return [("other", section), ("self", replace(section, id=section.id + SELF, questions=renamed))]
+
+
+def joined_addresses(table: Any, ids: Iterable[str]) -> tuple[Any, list[str]]:
+    """A table whose columns X and X_self are one column X (the answered one), and the ids that were joined."""
+    joined = [id for id in ids if id in table.columns and id + SELF in table.columns]
+    for id in joined:
+        other, own = table[id].astype(str), table[id + SELF].astype(str)
+        table[id] = other.where(other.str.strip() != "", own)
+    return table.drop(columns=[id + SELF for id in joined]), joined

@@ -1,0 +1,238 @@
+"""XLSForm, for ODK, KoboToolbox and SurveyCTO: a workbook out, their CSV and XLSX exports back.
+
+Words cannot depend on an answer here, so a section with two forms of address is asked twice
+(`mob1` about others, `mob1_self` about oneself, shown by the rating source) and joined again on reading.
+The identifiers are text questions that a web form fills from the link (`?d[collaboration]=c7`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
+from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
+from cocoanalysis.fieldwork.questionnaire import (
+    Question,
+    Questionnaire,
+    Section,
+    asked_twice,
+    joined_addresses,
+    questionnaire,
+)
+from cocoanalysis.responses.ledger import entry
+
+LANGUAGES = {"en": "English", "da": "Dansk", "de": "Deutsch", "nb": "Norsk", "sv": "Svenska", "fr": "Français"}
+TYPES = {"number": "decimal", "text": "text"}
+AGREE = {"yes": {"en": "I agree", "da": "Jeg er enig", "de": "Ich stimme zu"}}
+AGREE["no"] = {"en": "I do not agree", "da": "Jeg er ikke enig", "de": "Ich stimme nicht zu"}
+SET_BY_LINK = {"en": "Set by the link.", "da": "Sættes af linket.", "de": "Wird vom Link gesetzt."}
+MARKS = {
+    "start": "started",
+    "end": "ended",
+    "_id": "response",
+    "KEY": "response",
+    "meta/instanceID": "response",
+    "_uuid": "response",
+}
+OURS = {"SubmissionDate", "_submission_time", "_uuid", "_id", "KEY", "instanceID", "meta/instanceID", "meta-instanceID"}
+TECHNICAL = re.compile(
+    r"_(index|parent_index|parent_table_name|tags|notes|status|validation_status|submitted_by)|__.*|deviceid|DeviceID"
+    r"|formdef_version|FormVersion|.*instanceName|.*Attachments.*|ReviewState|Edits|Status|.*rootUuid"
+)
+PERSONAL = frozenset(
+    {"username", "SubmitterName", "SubmitterID", "_submitted_by", "phonenumber", "email", "_geolocation"}
+)
+
+
+# Out ------------------------------------------------------------------------------------------------
+
+
+def write(survey: Any, path: str | Path, *, form: str = "full", version: int | None = None) -> list[Path]:
+    """Write the questionnaire as an XLSForm workbook, with its code map beside it.
+
+    Parameters
+    ----------
+    survey : Survey
+    path : the .xlsx to write
+    form, version : which form, and of a planned-missing form which version
+
+    Returns
+    -------
+    list of the workbook and its code map
+    """
+    from openpyxl import Workbook
+
+    asked = questionnaire(survey, form, version)
+    book = Workbook()
+    book.remove(book.active)
+    for title, rows in (
+        ("survey", _survey_rows(asked)),
+        ("choices", _choice_rows(asked)),
+        ("settings", [_settings(asked)]),
+    ):
+        _fill(book.create_sheet(title), rows)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    book.save(target)
+    return [target, write_code_map(target, CodeMap(_columns(asked), {}, survey.id, survey.version, "xlsform"))]
+
+
+def _fill(sheet: Any, rows: list[dict[str, str]]) -> None:
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    sheet.append(header)
+    for row in rows:
+        sheet.append([row.get(name, "") for name in header])
+    for cells in sheet.iter_rows():
+        for cell in cells:
+            if cell.value:
+                cell.data_type = "s"  # text that begins with = stays text
+
+
+def _columns(asked: Questionnaire) -> dict[str, str]:
+    return {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
+
+
+def _settings(asked: Questionnaire) -> dict[str, str]:
+    survey = asked.survey
+    return {
+        "form_title": survey.title.get(survey.languages[0], survey.id),
+        "form_id": survey.id if asked.version is None else f"{survey.id}_{asked.form}{asked.version}",
+        "version": survey.version,
+        "default_language": _language(survey.languages[0]),
+        "style": "pages",
+    }
+
+
+def _language(code: str) -> str:
+    return f"{LANGUAGES.get(code, code)} ({code})"
+
+
+def _words(asked: Questionnaire, column: str, text: Mapping[str, str]) -> dict[str, str]:
+    return {f"{column}::{_language(code)}": escaped(text.get(code, "")) for code in asked.survey.languages}
+
+
+def escaped(text: str) -> str:
+    """Text that ODK and Kobo show as it stands: no references, no Markdown, no HTML."""
+    text = text.replace("${", "$ {").replace("<", "‹").replace(">", "›")
+    return re.sub(r"(?<!\w)([*_`#])(?=\S)|([*_`])(?!\w)", lambda found: "\\" + found.group(), text)
+
+
+def _survey_rows(asked: Questionnaire) -> list[dict[str, str]]:
+    rows = [{"type": "start", "name": "started"}, {"type": "end", "name": "ended"}]
+    for name in asked.identifiers:
+        label = asked.survey.background[name].label if name in asked.survey.background else {"en": name}
+        row = {"type": "text", "name": name, **_words(asked, "label", label)}
+        rows.append({**row, **_words(asked, "hint", SET_BY_LINK), "relevant": ""})
+    for section in asked.sections:
+        for address, part in asked_twice(section):
+            rows += _section(asked, part, address)
+    return rows
+
+
+def _section(asked: Questionnaire, section: Section, address: str | None) -> list[dict[str, str]]:
+    said = address or "other"
+    conditions = [] if section.id == "consent" or not asked.survey.consent else ["${consent} = 'yes'"]
+    if address is not None and asked.survey.address is not None:
+        sign = "=" if address == "self" else "!="
+        conditions.append(f"${{{asked.survey.address.column}}} {sign} '{asked.survey.address.self_}'")
+    rows = [_question(asked, question, said) for question in section.questions]
+    if len(rows) == 1 and not section.stem[said]:
+        rows[0]["relevant"] = " and ".join([*conditions, *filter(None, [rows[0].get("relevant", "")])])
+        return rows
+    begin = {"type": "begin_group", "name": f"g_{section.id}", **_words(asked, "label", section.stem[said])}
+    begin |= {"relevant": " and ".join(conditions), "appearance": "field-list"}
+    return [begin, *rows, {"type": "end_group", "name": f"g_{section.id}"}]
+
+
+def _question(asked: Questionnaire, question: Question, address: str) -> dict[str, str]:
+    row = {"name": question.id, **_words(asked, "label", question.text[address])}
+    shown = [" or ".join(f"${{{name}}} = '{value}'" for value in values) for name, values in question.show_if.items()]
+    row["relevant"] = " and ".join(f"({condition})" for condition in shown)
+    if question.kind == "consent":
+        return {"type": "select_one agree", **row, "required": "yes"}
+    if question.options:
+        return {"type": f"select_one {_list_name(question)}", **row}
+    limits = [(">=", question.minimum), ("<=", question.maximum)]
+    row["constraint"] = " and ".join(f". {sign} {limit:g}" for sign, limit in limits if limit is not None)
+    return {"type": TYPES[question.kind], **row}
+
+
+def _list_name(question: Question) -> str:
+    """Questions with the same options share a list, named after them."""
+    codes = "_".join(option.code for option in question.options)
+    return re.sub(r"\W", "_", f"{question.kind}_{codes}")[:60] + f"_{_fingerprint(question)}"
+
+
+def _fingerprint(question: Question) -> str:
+    import hashlib
+
+    told = repr([(option.code, sorted(option.label.items())) for option in question.options])
+    return hashlib.sha256(told.encode()).hexdigest()[:6]
+
+
+def _choice_rows(asked: Questionnaire) -> list[dict[str, str]]:
+    rows = [{"list_name": "agree", "name": code, **_words(asked, "label", label)} for code, label in AGREE.items()]
+    seen = {"agree"}
+    for question in asked.questions:
+        name = _list_name(question) if question.options else "agree"
+        if name not in seen:
+            seen.add(name)
+            rows += [{"list_name": name, "name": o.code, **_words(asked, "label", o.label)} for o in question.options]
+    return rows
+
+
+# Back -----------------------------------------------------------------------------------------------
+
+
+def sniff(head: Head) -> float:
+    if head.kind not in ("text", "xlsx"):
+        return 0.0
+    found = OURS & set(head.columns)
+    return 0.9 if len(found) > 1 else 0.6 if found and any("/" in name for name in head.columns) else 0.0
+
+
+def read(source: Source, survey: Any, options: Options) -> Raw:
+    """An export of ODK Central, KoboToolbox or SurveyCTO: group prefixes taken off, both forms of address joined."""
+    table = _table(source)
+    names = {column: _last(column) for column in table.columns}
+    twice = {name for name in names.values() if list(names.values()).count(name) > 1}
+    table = table.rename(columns={column: name for column, name in names.items() if name not in twice})
+    table, joined = joined_addresses(table, [*survey.items, *survey.background])
+    told = entry("read", f"joined {len(joined)} questions asked in two forms of address", len(table))
+    return Raw(
+        table,
+        bindings=_marks(table.columns),
+        personal=PERSONAL & set(table.columns),
+        technical=frozenset(name for name in table.columns if name in OURS or TECHNICAL.fullmatch(name)),
+        entries=(told,) if joined else (),
+    )
+
+
+def _table(source: Source) -> pd.DataFrame:
+    if source.kind != "xlsx":
+        return text_table(source).to_pandas().astype(object)
+    rows = workbook_rows(source)
+    names = unique_names(next(rows, []), source)
+    return pd.DataFrame([row[: len(names)] for row in rows], columns=names, dtype=object)
+
+
+def _last(column: str) -> str:
+    """'g_mobilising/mob1' and 'g_mobilising-mob1' are mob1; names of the platform stay."""
+    return column if column in OURS else re.split(r"[/-]", column)[-1] or column
+
+
+def _marks(columns: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for column in columns:
+        mark = MARKS.get(column)
+        if mark and mark not in found.values():
+            found[column] = mark
+    return found
+
+
+register(Platform("xlsform", sniff=sniff, read=read, write=write, title="ODK, KoboToolbox and SurveyCTO (XLSForm)"))
