@@ -373,7 +373,7 @@ class Anonymity(Result):
     title: str = "Who could be recognised"
 
     def tidy(self) -> pd.DataFrame:
-        """One row a suggestion: action, variable, detail, at_risk (people left in small combinations), k."""
+        """One row a suggested step, in order: step, action, variable, detail, and at_risk and k after it."""
         return self.suggestions
 
     def glance(self) -> pd.DataFrame:
@@ -416,7 +416,7 @@ def anonymity(
 
     Returns
     -------
-    Anonymity; its table suggests to drop, to merge categories, or to band numbers, best first.
+    Anonymity; its table suggests, step by step, what to merge, to band or to leave out.
 
     Raises
     ------
@@ -470,15 +470,28 @@ def _diversity(table: pd.DataFrame, answers: pd.Series) -> int:
     return int(answers.astype(object).where(answers.notna(), "no answer").groupby(keys).nunique().min())
 
 
+STEPS = 12
+LOSS = {"merge": 1.0, "band": 1.0, "drop": 2.0}
+
+
 def _suggestions(table: pd.DataFrame, k: int) -> pd.DataFrame:
-    """What dropping, merging or banding one variable would do to the number of people at risk."""
+    """Steps, one after the other, until nobody is at risk: each the one that gains most for what it loses.
+
+    The gain is that of the logarithm of the number of people with whom somebody shares the background
+    answers, on average; leaving a variable out counts as twice the loss of merging or banding.
+    """
     rows = []
-    for action, name, detail, changed in itertools.chain.from_iterable(_remedies(table, name) for name in table):
-        sizes = combination_sizes(changed)
-        rows.append((action, name, detail, int((sizes < k).sum()), int(sizes.min()) if len(sizes) else 0))
-    found = pd.DataFrame(rows, columns=["action", "variable", "detail", "at_risk", "k"])
-    order = found.assign(loss=found["action"].map({"merge": 0, "band": 1, "drop": 2}))
-    return order.sort_values(["at_risk", "loss"], kind="stable").drop(columns="loss").reset_index(drop=True)
+    for step in range(1, STEPS + 1):
+        sizes = combination_sizes(table)
+        options = [one for name in table for one in _remedies(table, name)]
+        if not options or not (sizes < k).any():
+            break
+        crowds = [combination_sizes(changed) for *_, changed in options]
+        gains = [np.log(crowd.mean() / sizes.mean()) / LOSS[one[0]] for one, crowd in zip(options, crowds)]
+        best = int(np.argmax(gains))
+        action, name, detail, table = options[best]
+        rows.append((step, action, name, detail, int((crowds[best] < k).sum()), int(crowds[best].min())))
+    return pd.DataFrame(rows, columns=["step", "action", "variable", "detail", "at_risk", "k"])
 
 
 def _remedies(table: pd.DataFrame, name: Any) -> list[tuple[str, str, str, pd.DataFrame]]:

@@ -287,10 +287,13 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 
 
 def potential_scale_reduction(traces: np.ndarray) -> np.ndarray:
-    """R̂ of Gelman and Rubin (1992) over the second half of the chains: iterations × chains × variables."""
+    """R̂ of Gelman and Rubin (1992) over the second half of the chains (iterations × chains × variables).
+
+    NaN where that half has fewer than five rounds: it would say nothing.
+    """
     half = traces[len(traces) // 2 :]
     n = len(half)
-    if n < 2 or half.shape[1] < 2:
+    if n < 5 or half.shape[1] < 2:
         return np.full(traces.shape[2], np.nan)
     within = half.var(axis=0, ddof=1).mean(axis=0)
     among = half.mean(axis=0).var(axis=0, ddof=1)

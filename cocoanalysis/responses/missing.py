@@ -93,6 +93,8 @@ def mcar_statistic(values: np.ndarray, moments: Moments) -> tuple[float, int, in
     return float(statistic), int(patterns.sum() - values.shape[1]), len(patterns)
 
 
+FEW = 3  # people a pattern, on average, below which Little's test is said to be rough
+
 # Of responses ---------------------------------------------------------------------------------------
 
 
@@ -120,6 +122,16 @@ class LittleTest(Result):
         return pd.DataFrame({name: [getattr(self, name)] for name in names})
 
     glance = tidy
+
+    def notes(self) -> list[str]:
+        if self.reason or self.n >= FEW * self.n_patterns:
+            return super().notes()
+        words = (
+            f"{self.n} people have {self.n_patterns} patterns: with fewer than {FEW} people a pattern the χ² "
+            f"approximation is "
+            "rough. Test the scores, or the items of one construct, instead."
+        )
+        return [*super().notes(), words]
 
 
 def little_mcar(data: Any, names: Any = None) -> LittleTest:

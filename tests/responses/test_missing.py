@@ -72,6 +72,14 @@ def test_case_43_and_others_give_a_reason_instead_of_a_number(frame, reason):
     assert np.isnan(test.chi2)
 
 
+def test_little_says_when_patterns_are_too_many():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(60, 12))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    assert "a pattern" in " ".join(little_mcar(pd.DataFrame(values)).notes())
+    assert little_mcar(pd.read_csv(REFERENCE / "airquality.csv")).notes() == []
+
+
 # Pooling: make_regression.R (mice 3.15.0, mitml 0.4-4) over five imputed sets
 
 
