@@ -44,6 +44,16 @@ WORDS = {"title", "version", "sentence", "label", "note", "reason", "gates", "la
 Size = tuple[int, float]  # collaborations, raters on average
 
 
+class Task(NamedTuple):
+    """What every worker needs: plan, world, sizes, seed, and which rows are counted."""
+
+    plan: Plan
+    world: World
+    sizes: tuple[Size, ...]
+    seed: int
+    keys: tuple[str, ...]
+
+
 class Job(NamedTuple):
     """Some studies of one size, by number."""
 
@@ -120,6 +130,7 @@ class Power(Result):
             *super().notes(),
             f"World '{self.settings['world']}', plan {str(self.settings['plan_hash'])[:12]}; measurement gates are not "
             "run. A verdict is wrong when it is decided and not the one planted; inconclusive is never wrong.",
+            *self._failed(),
             *self._out_of_reach(),
         ]
 
@@ -172,6 +183,10 @@ class Power(Result):
             "any_wrong": any_wrong,
             "any_wrong_se": np.sqrt(any_wrong * (1 - any_wrong) / max(len(letters), 1)),
         }
+
+    def _failed(self) -> list[str]:
+        failed = sum(int((letters == FAILED).any(axis=1).sum()) for letters in self.verdicts)
+        return [f"{failed} studies could not be judged; they count as having no verdict."] if failed else []
 
     def _out_of_reach(self) -> list[str]:
         """Sentences on rows for which hardly any study of a size is precise enough to say 'negligible'."""
@@ -229,12 +244,13 @@ def power(
     cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
     light = _tested(plan)
     settings = _settings(plan, world, cells, seed)
-    rows = _rows(light, world, cells[0])
+    rows = _rows(light, world, max(cells))
     done = _resumed(resume, settings, rows, len(cells), replicates)
     jobs = list(_jobs(done, replicates))
     shown = progress if progress is not None else sys.stderr.isatty() and "CI" not in os.environ
     with tqdm(total=len(cells) * replicates, initial=_count(done), disable=not shown, unit="study") as bar:
-        for job, letters in _run(backend, light, world, cells, seed, jobs, workers, scheduler):
+        task = Task(light, world, tuple(cells), seed, _keys(rows))
+        for job, letters in _run(backend, task, jobs, workers, scheduler):
             for number, word in zip(job.studies, letters):
                 done[job.size][number] = word
             bar.update(len(job.studies))
@@ -330,19 +346,30 @@ def study(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> pd.DataF
     return table.assign(reach=2 * stats.norm.cdf(room) - 1 >= 0.5)
 
 
-def _chunk(plan: Plan, world: World, size: Size, seed: int, job: Job) -> tuple[Job, list[str]]:
+def _chunk(task: Task, job: Job) -> tuple[Job, list[str]]:
     with threadpool_limits(1):  # small matrices: threads only get into each other's way
-        return job, [_word(plan, world, size, (seed, job.size, number)) for number in job.studies]
+        return job, [_word(task, task.sizes[job.size], (task.seed, job.size, number)) for number in job.studies]
 
 
-def _word(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> str:
-    """The verdicts of one study, a letter each, a capital where 'negligible' was within reach."""
+def _word(task: Task, size: Size, seed: Sequence[int]) -> str:
+    """The verdicts of one study, a letter each, a capital where 'negligible' was within reach.
+
+    A row that a study of this size does not have (too few collaborations for slopes between them)
+    is not testable.
+    """
     try:
-        found = study(plan, world, size, seed)
+        found = study(task.plan, task.world, size, seed)
     except CocoError:
         return FAILED
-    letters = [LETTERS[verdict] for verdict in found["verdict"]]
-    return "".join(letter.upper() if reach else letter for letter, reach in zip(letters, found["reach"]))
+    letters = {
+        key: LETTERS[verdict].upper() if reach else LETTERS[verdict]
+        for key, verdict, reach in zip(_keys(found), found["verdict"], found["reach"])
+    }
+    return "".join(letters.get(key, LETTERS["not testable"]) for key in task.keys)
+
+
+def _keys(rows: pd.DataFrame) -> tuple[str, ...]:
+    return tuple("|".join(words) for words in rows[["hypothesis", "outcome", "predictor"]].astype(str).to_numpy())
 
 
 def _tested(plan: Plan) -> Plan:
@@ -386,34 +413,19 @@ def _right_and_wrong(letters: np.ndarray, truth: pd.Series) -> tuple[np.ndarray,
 
 
 def _run(
-    backend: str,
-    plan: Plan,
-    world: World,
-    cells: Sequence[Size],
-    seed: int,
-    jobs: Sequence[Job],
-    workers: int,
-    scheduler: str | None,
+    backend: str, task: Task, jobs: Sequence[Job], workers: int, scheduler: str | None
 ) -> Iterator[tuple[Job, list[str]]]:
     if backend == "dask":
-        return _on_dask(plan, world, cells, seed, jobs, workers, scheduler)
+        return _on_dask(task, jobs, workers, scheduler)
     if workers == 1:
-        return (_chunk(plan, world, cells[job.size], seed, job) for job in jobs)
+        return (_chunk(task, job) for job in jobs)
     from joblib import Parallel, delayed
 
-    tasks = (delayed(_chunk)(plan, world, cells[job.size], seed, job) for job in jobs)
+    tasks = (delayed(_chunk)(task, job) for job in jobs)
     return iter(Parallel(n_jobs=workers, return_as="generator_unordered")(tasks))
 
 
-def _on_dask(
-    plan: Plan,
-    world: World,
-    cells: Sequence[Size],
-    seed: int,
-    jobs: Sequence[Job],
-    workers: int,
-    scheduler: str | None,
-) -> Iterator[tuple[Job, list[str]]]:
+def _on_dask(task: Task, jobs: Sequence[Job], workers: int, scheduler: str | None) -> Iterator[tuple[Job, list[str]]]:
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError:
@@ -423,17 +435,13 @@ def _on_dask(
     here = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
     try:
         with Client(scheduler or here) as client:
-            shared = client.scatter((plan, world), broadcast=True)
-            futures = [client.submit(_unpacked, shared, cells[job.size], seed, job, pure=False) for job in jobs]
+            shared = client.scatter([task], broadcast=True)[0]
+            futures = [client.submit(_chunk, shared, job, pure=False) for job in jobs]
             for future in as_completed(futures):
                 yield future.result()
     finally:
         if here is not None:
             here.close()
-
-
-def _unpacked(shared: tuple[Plan, World], size: Size, seed: int, job: Job) -> tuple[Job, list[str]]:
-    return _chunk(*shared, size, seed, job)
 
 
 def _jobs(done: Sequence[Sequence[str]], replicates: int) -> Iterator[Job]:
