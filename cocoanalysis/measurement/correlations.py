@@ -7,7 +7,7 @@ item, an empty item, two items that are one, fewer people than items) are refuse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.moments import polychoric, smoothed
 from cocoanalysis.responses.selection import select
+from cocoanalysis.result import Result
 
 KINDS = ("pearson", "polychoric")
 MISSING = ("pairwise", "listwise")
@@ -38,10 +39,12 @@ class Correlations:
     ledger: pd.DataFrame | None = field(default=None, repr=False)
     provenance: str = "yours"
     diagnostics: tuple[Diagnostic, ...] = ()
+    left_out: int = 0  # rows that listwise deletion took
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"correlation": self.kind, "missing": self.missing, "smoothed": self.smoothed, "n": self.n}
+        facts = {"correlation": self.kind, "missing": self.missing, "smoothed": self.smoothed, "n": self.n}
+        return {**facts, "left_out": self.left_out}
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -55,6 +58,25 @@ class Correlations:
                 code="MissingN",
             )
         return self.n
+
+
+def rows_used(settings: Mapping[str, Any]) -> list[str]:
+    """The sentence on rows and correlations that belongs under every exploratory table."""
+    kind, missing, n = (settings[k] for k in ("correlation", "missing", "n"))
+    how = f"{kind} correlations, missing answers: {missing}" if kind != "given" else "from a given matrix"
+    said = [f"n = {n if n is not None else 'unknown'}; {how}."]
+    if settings["left_out"]:
+        said.append(f"{settings['left_out']} rows with a missing answer were left out.")
+    if settings["smoothed"]:
+        said.append("The matrix was not positive definite and was smoothed because you asked for it.")
+    return said
+
+
+class Explored(Result):
+    """Base of results that rest on a correlation matrix: their notes say which rows it was made of."""
+
+    def notes(self) -> list[str]:
+        return [*super().notes(), *rows_used(self.settings)]
 
 
 def correlate(
@@ -152,6 +174,7 @@ def _computed(data: Any, items: str | Sequence[str] | None, correlation: str, mi
         ledger=chosen.ledger,
         provenance=chosen.provenance,
         diagnostics=tuple(d for d in notes if d.code != "NotPositiveDefinite"),
+        left_out=len(chosen.frame) - len(frame),
     )
 
 
@@ -204,8 +227,9 @@ def complete_correlations(values: np.ndarray) -> np.ndarray:
 
 def correlation_of(covariance: np.ndarray) -> np.ndarray:
     """Covariances (… × p × p) as correlations, with an exact unit diagonal."""
-    scale = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
-    matrix = covariance / (scale[..., :, None] * scale[..., None, :])
+    with np.errstate(invalid="ignore", divide="ignore"):  # a variable without variance gives NaN
+        scale = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+        matrix = covariance / (scale[..., :, None] * scale[..., None, :])
     index = np.arange(matrix.shape[-1])
     matrix[..., index, index] = 1.0
     return matrix

@@ -11,17 +11,16 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
-from cocoanalysis.measurement.correlations import Correlations, correlate
+from cocoanalysis.measurement.correlations import Correlations, Explored, correlate
 from cocoanalysis.measurement.extraction import EXTRACTIONS, LOWEST, Extraction
 from cocoanalysis.measurement.retention import ParallelAnalysis, parallel_analysis, velicer_map
 from cocoanalysis.measurement.rotations import ROTATIONS, Rotated, in_order, rotate
-from cocoanalysis.result import Result
 
 SCORES = ("regression", "bartlett", "tenberge")
 
 
 @dataclass(frozen=True, repr=False)
-class EFA(Result):
+class EFA(Explored):
     """A finished exploratory factor analysis.
 
     Attributes
@@ -138,9 +137,9 @@ class EFA(Result):
         return pd.DataFrame({"factor": names, "r": np.sqrt(r2), "r2": r2, "smallest": 2 * r2 - 1})
 
     def notes(self) -> list[str]:
-        words = {k: self.settings[k] for k in ("correlation", "extraction", "rotation", "missing")}
-        used = f"n = {self.correlations.n}; " + ", ".join(f"{k}: {v}" for k, v in words.items()) + "."
-        return [*super().notes(), used, *(d.reason for d in (*self.diagnostics, *self.correlations.diagnostics))]
+        how = f"Extraction: {self.settings['extraction']}; rotation: {self.settings['rotation']}."
+        faults = (*self.diagnostics, *self.correlations.diagnostics)
+        return [*super().notes(), how, *(d.reason for d in faults)]
 
     def _shown(self) -> pd.DataFrame:
         shown = self.loadings.copy()

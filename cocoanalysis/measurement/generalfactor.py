@@ -65,12 +65,14 @@ class Omega(Result):
         return pd.DataFrame({key: [value] for key, value in {**facts, **self.settings}.items()})
 
     def notes(self) -> list[str]:
-        general = f"ω hierarchical {self.omega_h:.3f}, ω total {self.omega_total:.3f}, "
-        return [
-            *super().notes(),
-            general + f"explained common variance {self.ecv:.3f}, uncontaminated correlations {self.puc:.3f}.",
-            *(d.reason for d in self.diagnostics),
-        ]
+        named = [("ω hierarchical", self.omega_h), ("ω total", self.omega_total)]
+        named += [("explained common variance", self.ecv), ("uncontaminated correlations", self.puc)]
+        said = ", ".join(f"{name} {value:.3f}" for name, value in named if np.isfinite(value))
+        return [*super().notes(), f"{said}.", *(d.reason for d in self.diagnostics)]
+
+    @property
+    def omega_hierarchical(self) -> float:
+        return self.omega_h
 
 
 def omega(

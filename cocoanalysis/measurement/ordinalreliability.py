@@ -224,7 +224,10 @@ def _drawn(frame: pd.DataFrame, weights: np.ndarray, denominator: str) -> np.nda
     drawn = np.full(len(weights), np.nan)
     for i, weight in enumerate(weights):
         sample = pd.DataFrame(np.repeat(frame.to_numpy(), weight.astype(int), axis=0), columns=frame.columns)
-        found = polychoric(sample)
+        try:
+            found = polychoric(sample)
+        except ModelError:  # an item on which all drawn people agree
+            continue
         matrix = found.correlations.to_numpy()
         loadings, settled = weighted_one_factor(matrix, found.se.to_numpy())
         if settled and (np.abs(loadings) < 1).all():

@@ -343,6 +343,8 @@ def _bootstrap_cells(
 
 
 def _omega_by(method: str, covariance: np.ndarray) -> float:
+    if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance)[0] <= 0:
+        return np.nan
     if method == "psych":
         matrix = correlation_of(covariance.copy())
         return float(1 - minres(matrix, 1).uniquenesses.sum() / matrix.sum())

@@ -40,7 +40,8 @@ def resampled_covariances(values: np.ndarray, weights: np.ndarray) -> np.ndarray
         mask = answered.astype(float)
         counts = weights @ (mask[:, left] * mask[:, right])
         first, second = weights @ (x[:, left] * mask[:, right]), weights @ (x[:, right] * mask[:, left])
-    cells = (weights @ (x[:, left] * x[:, right]) - first * second / counts) / (counts - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a pair that nobody in a sample answered gives NaN
+        cells = (weights @ (x[:, left] * x[:, right]) - first * second / counts) / (counts - 1)
     covariances = np.empty((len(weights), p, p))
     covariances[:, left, right] = covariances[:, right, left] = cells
     return covariances

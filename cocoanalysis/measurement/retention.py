@@ -17,6 +17,7 @@ from scipy import stats
 from cocoanalysis.errors import ModelError, one_of
 from cocoanalysis.measurement.correlations import (
     Correlations,
+    Explored,
     complete_correlations,
     correlate,
     correlation_of,
@@ -24,13 +25,12 @@ from cocoanalysis.measurement.correlations import (
 )
 from cocoanalysis.measurement.extraction import one_factor_communalities
 from cocoanalysis.measurement.moments import polychoric_matrix
-from cocoanalysis.result import Result
 
 KAISER_WORDS = ((0.9, "marvelous"), (0.8, "meritorious"), (0.7, "middling"), (0.6, "mediocre"), (0.5, "miserable"))
 
 
 @dataclass(frozen=True, repr=False)
-class KMO(Result):
+class KMO(Explored):
     """How much of the items' correlation is shared with the others (Kaiser, 1970; Kaiser & Rice, 1974)."""
 
     overall: float
@@ -58,7 +58,7 @@ class KMO(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class Bartlett(Result):
+class Bartlett(Explored):
     """Test that the items are uncorrelated in the population (Bartlett, 1951)."""
 
     chi2: float
@@ -78,7 +78,7 @@ class Bartlett(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class VelicerMAP(Result):
+class VelicerMAP(Explored):
     """Velicer's minimum average partial: the components after which items share least with each other.
 
     Attributes
@@ -114,7 +114,7 @@ class VelicerMAP(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class ParallelAnalysis(Result):
+class ParallelAnalysis(Explored):
     """Observed eigenvalues beside those of random data of the same size (Horn, 1965).
 
     Attributes
@@ -157,7 +157,7 @@ class ParallelAnalysis(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class Retention(Result):
+class Retention(Explored):
     """The criteria for the number of factors side by side, with what each of them rests on."""
 
     parallel: ParallelAnalysis

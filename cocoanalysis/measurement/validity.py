@@ -13,7 +13,7 @@ from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.correlations import correlate, correlation_of
 from cocoanalysis.measurement.items import Scales, scale_items
 from cocoanalysis.measurement.moments import polychoric_matrix
-from cocoanalysis.measurement.resampling import draws, resampled_covariances
+from cocoanalysis.measurement.resampling import draws, percentiles, resampled_covariances
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
 
@@ -97,13 +97,16 @@ def htmt(
     table = pd.DataFrame({"a": np.array(names)[first], "b": np.array(names)[second]})
     table["htmt"] = ratios(found.matrix[None], blocks, method)[0]
     table["lower"] = table["upper"] = np.nan
+    notes = list(found.diagnostics)
     if bootstrap:
         values = select(data, items).frame.to_numpy()
         drawn = _resampled(values, correlation, draws(data, len(values), cluster, bootstrap, seed))
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        table["lower"], table["upper"] = np.nanquantile(ratios(drawn, blocks, method), tails, axis=0)
+        columns = ratios(drawn, blocks, method).T
+        limits = [percentiles(x, level, f"{a}–{b}") for x, a, b in zip(columns, table["a"], table["b"])]
+        table["lower"], table["upper"] = [x[0] for x in limits], [x[1] for x in limits]
+        notes += [note for _, _, failures in limits for note in failures]
     settings = {**found.settings, "method": method, "bootstrap": bootstrap, "cluster": cluster, "level": level}
-    return HTMT(table, found.diagnostics, settings, **found.origin)
+    return HTMT(table, tuple(notes), settings, **found.origin)
 
 
 def _distinct(groups: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -127,19 +130,29 @@ def _blocks(groups: Mapping[str, Sequence[str]]) -> list[slice]:
 
 def _resampled(values: np.ndarray, correlation: str, weights: np.ndarray) -> np.ndarray:
     if correlation == "polychoric":
-        return np.stack([polychoric_matrix(np.repeat(values, w.astype(int), axis=0)) for w in weights])
+        samples = (np.repeat(values, weight.astype(int), axis=0) for weight in weights)
+        return np.stack([polychoric_matrix(x) if _varies(x) else np.full((x.shape[1],) * 2, np.nan) for x in samples])
     return correlation_of(resampled_covariances(values, weights))
+
+
+def _varies(sample: np.ndarray) -> bool:
+    """Every item has two answers that differ."""
+    return bool((np.nanmax(sample, axis=0) > np.nanmin(sample, axis=0)).all())
 
 
 def ratios(matrices: np.ndarray, blocks: Sequence[slice], method: str) -> np.ndarray:
     """HTMT of each pair of blocks (s × pairs) for s correlation matrices (s × p × p)."""
-    size = np.abs(matrices) if method == "htmt" else np.log(np.abs(matrices))
-    inside = []
-    for block in blocks:
-        rows, columns = np.triu_indices(block.stop - block.start, 1)
-        inside.append(size[:, block, block][:, rows, columns].mean(axis=1))
+    logs = method == "htmt2"
     pairs = [(i, j) for i in range(len(blocks)) for j in range(i + 1, len(blocks))]
-    across = [size[:, blocks[i], blocks[j]].mean(axis=(1, 2)) for i, j in pairs]
-    if method == "htmt2":
-        return np.stack([np.exp(x - (inside[i] + inside[j]) / 2) for x, (i, j) in zip(across, pairs)], axis=1)
-    return np.stack([x / np.sqrt(inside[i] * inside[j]) for x, (i, j) in zip(across, pairs)], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a correlation of exactly 0 has the logarithm −∞
+        size = np.log(np.abs(matrices)) if logs else np.abs(matrices)
+        inside = []
+        for block in blocks:
+            rows, columns = np.triu_indices(block.stop - block.start, 1)
+            inside.append(size[:, block, block][:, rows, columns].mean(axis=1))
+        found = []
+        for i, j in pairs:
+            across = size[:, blocks[i], blocks[j]].mean(axis=(1, 2))
+            both = (inside[i] + inside[j]) / 2 if logs else np.sqrt(inside[i] * inside[j])
+            found.append(np.exp(across - both) if logs else across / both)
+    return np.stack(found, axis=1)

@@ -62,6 +62,8 @@ def test_pairwise_correlations_agree_with_pandas(bfi):
     assert found.n == (answered.T @ answered).min().min()
     whole = coco.efa(data, factors=2, missing="listwise").correlations
     np.testing.assert_allclose(whole.matrix, data.dropna().corr(), atol=1e-12)
+    left = len(data) - len(data.dropna())
+    assert f"{left} rows with a missing answer were left out." in coco.kmo(data, missing="listwise").notes()
 
 
 def test_principal_axis_ends_where_minres_does(bfi):
@@ -282,3 +284,14 @@ def test_no_factor_in_random_answers():
     with pytest.raises(ModelError) as error:
         coco.efa(pd.DataFrame(rng.normal(size=(300, 8))).rename(columns=str), factors="parallel")
     assert error.value.code == "NoFactors"
+
+
+@pytest.mark.parametrize("items", [2, 3, 4])
+def test_few_items(items):
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame(rng.normal(size=(200, 1)) + rng.normal(size=(200, items))).rename(columns=str)
+    found = coco.efa(data, factors=1)
+    assert found.rotated.converged
+    assert ("NotIdentified" in {d.code for d in found.diagnostics}) == (items == 2)
+    assert coco.parallel_analysis(data).n_components == 1
+    assert len(coco.velicer_map(data).map) == items - 2

@@ -209,3 +209,16 @@ def test_lq2002_alphas():
     groups = {stem: list(data.filter(regex=rf"^{stem}\d").columns) for stem in ("lead", "tsig", "host")}
     found = coco.reliability(data, groups).tidy()["alpha"]
     np.testing.assert_allclose(found, [0.902237, 0.823141, 0.872924], atol=5e-7)
+
+
+def test_bootstrap_of_a_rare_answer_does_not_break():
+    """An item that few people answer differently is constant in some samples: counted, never a number."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame(rng.integers(1, 4, (40, 4)).astype(float), columns=list("abcd"))
+    data["d"] = np.where(np.arange(40) == 0, 2.0, 1.0)
+    found = coco.reliability(data, interval="bootstrap", bootstrap=100)
+    assert "BootstrapFailures" in {d.code for d in found.diagnostics}
+    scales = {"x": ["a", "b"], "y": ["c", "d"]}
+    assert "BootstrapFailures" in {d.code for d in coco.htmt(data, scales, bootstrap=100).diagnostics}
+    ordinal = coco.ordinal_reliability(data, bootstrap=20)
+    assert len(ordinal.tidy()) == 1
