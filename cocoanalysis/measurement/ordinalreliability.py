@@ -195,6 +195,8 @@ def weighted_one_factor(matrix: np.ndarray, errors: np.ndarray) -> tuple[np.ndar
     Newton steps from the first principal axis, shortened until they go downhill.
     """
     off = ~np.eye(len(matrix), dtype=bool)
+    if not np.isfinite(matrix).all() or not (errors[off] > 0).all() or not np.isfinite(errors[off]).all():
+        return np.full(len(matrix), np.nan), False  # a correlation of ±1 has no standard error
     weight = np.where(off, 1 / np.where(off, errors, 1.0) ** 2, 0.0)
     weight /= weight.max()
     values, vectors = np.linalg.eigh(matrix)
