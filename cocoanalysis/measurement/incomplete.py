@@ -118,26 +118,33 @@ def expectation(patterns: Patterns, mean: np.ndarray, cov: np.ndarray) -> Expect
 
 
 def saturated(
-    patterns: Patterns, tolerance: float = 1e-12, iterations: int = 5000
+    patterns: Patterns, tolerance: float = 1e-5, iterations: int = 5000
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Maximum likelihood means and covariances of incomplete data by EM, and their log-likelihood."""
+    """Maximum likelihood means and covariances of incomplete data by EM, and their log-likelihood.
+
+    Start and stopping rule (no moment moves by ``tolerance``) are lavaan's, so that robust statistics agree; where
+    EM is slow the rule is about what is still to come, not about the last step.
+    """
     seen = np.where(patterns.seen, patterns.weights[:, None], 0.0)
     mean = np.sum(seen * patterns.data, axis=0) / seen.sum(axis=0)
     centred = np.where(patterns.seen, patterns.data - mean, 0.0)
     cov = np.diag(np.sum(seen * centred**2, axis=0) / seen.sum(axis=0))
-    before = -np.inf
+    last = np.inf
     for _ in range(iterations):
         found = expectation(patterns, mean, cov)
         if found is None:
             break
-        if abs(found.loglik - before) <= tolerance * (1 + abs(found.loglik)):
-            break
-        before = found.loglik
         shift = patterns.weights @ found.filled / patterns.n
-        mean = mean + shift
         second = (found.filled * patterns.weights[:, None]).T @ found.filled
-        cov = (second + found.spread) / patterns.n - np.outer(shift, shift)
-    return mean, cov, before
+        new = (second + found.spread) / patterns.n - np.outer(shift, shift)
+        moved = max(np.abs(shift).max(), np.abs(new - cov).max())
+        mean, cov = mean + shift, new
+        rate = min(moved / last, 0.9999)
+        if moved < tolerance and (rate < 0.5 or moved * rate / (1 - rate) < tolerance / 10):
+            break
+        last = moved
+    found = expectation(patterns, mean, cov)
+    return mean, cov, -np.inf if found is None else found.loglik
 
 
 def pattern_inverses(patterns: Patterns, found: Expectation) -> np.ndarray:
