@@ -136,6 +136,8 @@ def _one_by_one(prepared: Any, theta: np.ndarray, count: int, rng: np.random.Gen
     for k in range(count):
         try:
             problem = prepared.resampled(rng)
+            if problem.table.n_free != len(theta):
+                continue  # a category was not drawn
             found = minimise(problem.discrepancy, theta, problem.constraints)
         except (CocoError, np.linalg.LinAlgError):
             continue

@@ -642,6 +642,8 @@ def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
     facts = diagnose(problem, solution)
     vcov = covariance(problem, solution) if facts.identified and solution.converged else None
     found = [*prepared.diagnostics, *facts.diagnostics]
+    if facts.identified and solution.converged:
+        found += _baseline_faults(problem)
     replicates = None
     if call.bootstrap and facts.identified and solution.converged:
         replicates = bootstrap(prepared, solution.theta, call.bootstrap, call.seed)
@@ -651,6 +653,19 @@ def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
         prepared, solution, vcov, facts.identified, solution.converged, facts.admissible, tuple(found), replicates,
         title=title,
     )  # fmt: skip
+
+
+def _baseline_faults(problem: Problem) -> list[Diagnostic]:
+    """Why CFI and TLI are missing or mean little: the independence model fits already (case 67)."""
+    if type(problem) is not Problem:
+        return []
+    base = baseline_tests(replace(problem, test="standard"))[0]
+    if base.chi2 > base.df or base.df == 0:
+        return []
+    return [Diagnostic(
+        "BaselineFits",
+        f"The variables hardly covary: even the model without any covariance fits (χ² = {base.chi2:.2f}, "
+        f"df = {base.df}), so TLI (and CFI) have nothing to compare with.", "warning")]  # fmt: skip
 
 
 def solve(problem: Problem, start: np.ndarray, starts: int = 1) -> Solution:

@@ -91,7 +91,7 @@ class Prepared:
 def model_text(data: Any, model: str | None) -> str:
     """Syntax as given, or the survey's own measurement model (of a construct or block)."""
     survey = getattr(data, "survey", None)
-    if model is not None and re.search(r"[~|=\n;]", model):
+    if model is not None and (re.search(r"[~|=\n;]", model) or not model.strip()):
         return model
     if survey is None:
         raise ModelError(
