@@ -30,6 +30,7 @@ REASONS = {
     "cannot_judge": r"cannot (judge|say)|can.?t (judge|say)|kan ikke (vurdere|bedømme)",
     "skipped": r"skipped|sprunget over",
 }
+CODE_MAP = "codemap.json"
 ONLY_DIGITS = re.compile(r"-?\d{1,9}")
 
 
@@ -41,6 +42,7 @@ class Draft:
     ids: dict[str, str] = field(default_factory=dict)  # our id → column of the file ('' for a construct)
     scales: dict[str, str] = field(default_factory=dict)  # the answers, written out → name of the scale
     scale_lines: list[str] = field(default_factory=list)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)  # our id → code of the file → our code
 
     def id(self, name: str, *, column: bool = True) -> str:
         """An id for a name of the file: small letters and digits, unique, no reserved word."""
@@ -53,6 +55,12 @@ class Draft:
         self.ids[found] = name if column else ""
         return found
 
+    def remember(self, id: str, codes: Iterable[tuple[str, str]]) -> None:
+        """The codes of one question that are others here than in the file."""
+        changed = {theirs: ours for theirs, ours in codes if theirs != ours}
+        if changed:
+            self.codes[id] = changed
+
     def words(self, words: Words, instead: str = "") -> str:
         """Words by language as a flow mapping; words of an unknown language count as the draft's."""
         named = {language or self.language: text for language, text in words.items() if text}
@@ -61,7 +69,7 @@ class Draft:
 
 
 def draft_survey(id: str, path: str | Path) -> dict[str, str]:
-    """The files of a draft survey (name → text): survey.yaml and one instrument.
+    """The files of a draft survey (name → text): survey.yaml, one instrument, and the map of names and codes.
 
     Parameters
     ----------
@@ -85,6 +93,7 @@ def draft_survey(id: str, path: str | Path) -> dict[str, str]:
     instrument += [*_section("constructs", constructs), *_section("background", background)]
     names = f"{id}items" if len(id) < 15 else "items"
     return {
+        CODE_MAP: _code_map(draft, structure),
         "survey.yaml": "\n".join(_survey(id, structure, languages, draft, Path(path), left_out)) + "\n",
         "instruments/instrument.yaml": "\n".join(instrument).replace("id: ITEMS", f"id: {names}", 1) + "\n",
     }
@@ -186,7 +195,9 @@ def _construct(draft: Draft, group: list[Question]) -> Iterator[str]:
         yield f"    stem: {draft.words(first.lead)}"
     yield "    items:"
     for one in group:
-        yield f"      - id: {draft.id(one.name)}"
+        id = draft.id(one.name)
+        draft.remember(id, ((choice.code, code) for code, choice in _numbered(_answers(one))))
+        yield f"      - id: {id}"
         yield f"        text: {draft.words(one.text, one.name)}{_gap(not one.text, 'the file has no question text')}"
         yield "        key: forward  # gap: does a high answer mean much of it?"
         yield f"        source: {quoted(one.name)}"
@@ -205,7 +216,7 @@ def _scale(draft: Draft, question: Question) -> str:
     lines = [f"  {name}:  # gap: is this a rating scale? The file lists answers, not what they are"]
     lines[0] = f"  {name}:" if question.rating else lines[0]
     points = [choice for choice in answers if not choice.missing]
-    numbered = all(ONLY_DIGITS.fullmatch(choice.code) for choice in points)
+    numbered = _are_numbers(points)
     if question.codes is not None and not question.choices:
         lines.append("    # gap: only the codes that occur are known; add answers that nobody chose, and all labels")
     if not numbered:
@@ -218,10 +229,22 @@ def _scale(draft: Draft, question: Question) -> str:
     return name
 
 
+def _are_numbers(points: Iterable[Choice]) -> bool:
+    return all(ONLY_DIGITS.fullmatch(choice.code) for choice in points)
+
+
+def _numbered(answers: Iterable[Choice]) -> Iterator[tuple[str, Choice]]:
+    """Our code of each point: the file's own number, or its place where the file has no numbers."""
+    points = [choice for choice in answers if not choice.missing]
+    kept = _are_numbers(points)
+    for number, choice in enumerate(points, start=1):
+        yield str(int(choice.code) if kept else number), choice
+
+
 def _points(draft: Draft, points: list[Choice], numbered: bool) -> Iterator[str]:
     """Every answer; between labelled whole numbers, also those the file has no label for."""
     if not numbered:
-        for number, choice in enumerate(points, start=1):
+        for number, choice in _numbered(points):
             yield f"      - {{code: {number}, label: {draft.words(choice.label, choice.code)}}}"
         return
     known = {int(choice.code): choice for choice in points}
@@ -263,7 +286,8 @@ def _background(draft: Draft, question: Question) -> Iterator[str]:
         kind = "categorical"
     if kind == "categorical" and not answers:
         kind = "text"
-    yield f"  - id: {draft.id(question.name)}"
+    id = draft.id(question.name)
+    yield f"  - id: {id}"
     unsaid = _gap(not question.text, "the file has no question text")
     yield f"    label: {draft.words(question.text, question.name)}{unsaid}"
     if question.lead and question.kind in ("several", "numeric"):
@@ -275,6 +299,7 @@ def _background(draft: Draft, question: Question) -> Iterator[str]:
         yield "    personal: true"
     if kind == "categorical":
         yield "    categories:"
+        draft.remember(id, ((choice.code, _code(choice.code)) for choice in answers))
         for code, choice in _unique(answers):
             label = draft.words(choice.label, choice.code)
             yield f"      - {{code: {code}, label: {label}}}{_gap(not choice.label, 'label')}"
@@ -308,6 +333,13 @@ def _unique(answers: list[Choice]) -> Iterator[tuple[str, Choice]]:
             yield (code if ONLY_DIGITS.fullmatch(code) else quoted(code)), choice
 
 
+def _code_map(draft: Draft, structure: Structure) -> str:
+    """What the file calls our ids and codes, in the form in which exports write it beside them."""
+    columns = {ours: theirs for ours, theirs in draft.ids.items() if theirs and ours != theirs}
+    content = {"schema": 1, "columns": columns, "codes": draft.codes, "platform": structure.kind.casefold()}
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
 # ---- the survey file ------------------------------------------------------------------------
 
 
@@ -322,6 +354,7 @@ def _survey(
     yield f"languages: [{', '.join(languages)}]"
     yield "instruments: [instruments/instrument.yaml]"
     yield "# gap: identifiers: {respondent: …, collaboration: …}  (columns that tell who answered about what)"
+    yield f'# {CODE_MAP} keeps the file\'s names: coco.read_responses(answers, survey, code_map="…/{CODE_MAP}")'
     if left_out:
         yield f"# left out, as the platform writes them itself: {', '.join(left_out)}"
     renamed = {ours: theirs for ours, theirs in draft.ids.items() if theirs and ours != theirs}

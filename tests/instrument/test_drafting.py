@@ -199,6 +199,22 @@ def test_a_tidy_csv_knows_only_columns_and_codes(tmp_path):
     assert "numbers or categories?" in text
 
 
+def test_answers_of_the_platform_are_read_with_the_drafts_code_map(tmp_path):
+    limesurvey(tmp_path / "a.txt")
+    text = (tmp_path / "a.txt").read_text(encoding="utf-8-sig")
+    for code in LIKERT:
+        text = text.replace(f"A\t0\t{code}\t", f"A\t0\tA{code}\t")
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    folder = coco.new_survey("mine", tmp_path / "a.txt", folder=tmp_path)
+    code_map = json.loads((folder / "codemap.json").read_text())
+    assert code_map["columns"] == {"leadl1": "lead[l1]", "leadl2": "lead[l2]"}
+    assert code_map["codes"]["leadl1"] == {"A1": "1", "A2": "2", "A3": "3"}
+    (tmp_path / "answers.csv").write_text("id,lead[l1],lead[l2],sex,age\n1,A3,A1,w,40\n2,A2,,m,50\n")
+    survey = coco.read_survey(folder)
+    responses = coco.read_responses(tmp_path / "answers.csv", survey, code_map=folder / "codemap.json")
+    assert responses.items().fillna(0).to_numpy().tolist() == [[3, 1], [2, 0]]
+
+
 def test_hostile_text_stays_text(tmp_path):
     (tmp_path / "a.csv").write_text('"a\'b"": {x}","#c: - !!d",q1\n1.5,2,x\n2.5,3,y\n', encoding="cp1252")
     survey = coco.read_survey(coco.new_survey("mine", tmp_path / "a.csv", folder=tmp_path))
