@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from cocoanalysis.errors import listed, suggestion
 from cocoanalysis.instrument.findings import Finding, fault
-from cocoanalysis.instrument.yamlfile import Node, Source
+from cocoanalysis.instrument.yamlfile import Node, Source, copied
 
 MERGED = ("blocks", "scores", "forms")  # maps of the survey that are joined key by key
 NOT_INHERITED = ("samples", "changelog")  # answers to the base are no answers to its extension
@@ -46,8 +46,9 @@ class Extension:
 def extended(source: Source, base: Source, instruments: list[Source]) -> tuple[Source, list[Source], list[Finding]]:
     """The survey's source with all that it takes from its base, and the changed instruments.
 
-    All three sources have passed the file form; the base's are changed in place.
+    All three sources have passed the file form; the base's are copied before they are changed.
     """
+    base, *instruments = (replace(one, root=copied(one.root)) for one in (base, *instruments))
     extension = Extension(base, instruments)
     for change in _list(source.root, "changes"):
         _apply(extension, change)

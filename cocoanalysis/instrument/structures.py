@@ -339,14 +339,14 @@ def xlsform(path: Path) -> Structure:
         name.casefold(): list(book[name].iter_rows(values_only=True, max_row=MOST_ROWS)) for name in book.sheetnames
     }
     book.close()
-    if not {"survey", "choices"} <= set(sheets):
+    if "survey" not in sheets:
         raise InstrumentError(
-            f"'{path.name}' is no XLSForm: it has the sheets {listed(book.sheetnames)}, not 'survey' and 'choices'.",
+            f"'{path.name}' is no XLSForm: it has the sheets {listed(book.sheetnames)}, and none named 'survey'.",
             code="UnknownFormat",
         )
     settings = next(iter(_records(sheets.get("settings", []))), {})
     lists: dict[str, list[Choice]] = {}
-    for row in _records(sheets["choices"]):
+    for row in _records(sheets.get("choices", [])):
         key = str(row.get("list_name") or row.get("list name") or "")
         if row.get("name") is not None:
             lists.setdefault(key, []).append(Choice(str(row["name"]), _labels(row)))

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,15 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+
+def copied(node: Node) -> Node:
+    """A node whose dicts and lists may be changed without changing the file's own."""
+    if isinstance(node.value, dict):
+        return Node({key: copied(inner) for key, inner in node.value.items()}, node.place, dict(node.keys))
+    if isinstance(node.value, list):
+        return Node([copied(inner) for inner in node.value], node.place)
+    return node
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,13 @@ def read_yaml(path: str | Path, *, error: type[CocoError] = InstrumentError) -> 
 
 def parse_yaml(raw: bytes, path: Path, *, error: type[CocoError] = InstrumentError) -> Source:
     """The same for bytes that are already read; ``path`` only names them."""
-    file = shown(path)
+    kind: Any = error  # a class is hashable, but not by the signature that the cache declares
+    return _parsed(raw, path, shown(path), kind)
+
+
+@lru_cache(maxsize=32)
+def _parsed(raw: bytes, path: Path, file: str, error: type[CocoError]) -> Source:
+    """One file is parsed once as long as its bytes stay the same; nobody changes a source (see `copied`)."""
     text = _decoded(raw, file, error)
     builder = _Builder(file, error)
     try:
