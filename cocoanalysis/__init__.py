@@ -62,7 +62,10 @@ PUBLIC = {
     "Verdicts": "propositions.verdicts",
     "regress": "propositions.regression",
     "mediate": "propositions.mediation",
+    "simple_slopes": "propositions.moderation",
+    "dominance": "propositions.dominance",
     "necessity": "propositions.necessity",
+    "check_regression": "propositions.checks",
     "multiverse": "propositions.multiverse",
     # worlds: what would we see if …?
     "World": "worlds.world",

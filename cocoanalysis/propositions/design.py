@@ -7,7 +7,9 @@ the rows that the regression uses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import ast
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +22,8 @@ from scipy import linalg
 from cocoanalysis.errors import Diagnostic, ModelError, listed, suggestion
 from cocoanalysis.responses.selection import as_frame, numeric
 
+BACKTICKS = re.compile(r"`([^`]+)`")
 LEDGER = ["step", "rule", "rows", "cells", "n_before", "n_after", "origin"]
-TERMS = ("within", "between", "center")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def build(
 ) -> Design:
     """The matrices of ``formula`` on the rows that are complete in all its variables and in the cluster columns."""
     parsed = _parse(formula)
-    names = sorted(set(map(str, parsed.required_variables)) - set(TERMS))
+    names = sorted({name for side in (parsed.lhs, parsed.rhs) for term in side for name in _named(term)})
     names += [name for name in extra if name not in names]
     frame = variables(data, names)
     groups = {name: _column(_table(data), name) for name in cluster}
@@ -144,6 +146,31 @@ def build(
         tuple(cluster),
         categories,
     )
+
+
+def _named(term: Any) -> Iterator[str]:
+    """The variables of a term: every name in its factors that is not called as a function."""
+    for factor in term.factors:
+        if factor.eval_method.value == "lookup":
+            yield factor.expr
+        elif factor.eval_method.value == "python":
+            yield from BACKTICKS.findall(factor.expr)
+            yield from _names(BACKTICKS.sub("0", factor.expr))
+
+
+def _names(expression: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except SyntaxError:
+        return  # formulaic says what is wrong when it evaluates the factor
+    called = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Call) for inner in ast.walk(node.func)}
+    yield from (n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called | _contrasts(tree))
+
+
+def _contrasts(tree: ast.AST) -> set[int]:
+    """What stands behind contr.… in C(x, contr.…) is a coding, no variable."""
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    return {id(inner) for node in attributes for inner in ast.walk(node)}
 
 
 def _without_unused(frame: pd.DataFrame) -> pd.DataFrame:

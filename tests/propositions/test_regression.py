@@ -190,7 +190,7 @@ def test_case_48_faults_of_a_model_are_facts_on_the_fit(rows, formula, code, cli
 @pytest.mark.parametrize(
     ("change", "code"),
     [({"formula": "HOSTILE ~ LAED"}, "UnknownVariable"), ({"formula": "HOSTILE ~ LEAD +"}, "FormulaSyntax"),
-     ({"formula": "HOSTILE"}, "FormulaSyntax"), ({"formula": "HOSTILE ~ nofunction(LEAD)"}, "UnknownVariable"),
+     ({"formula": "HOSTILE"}, "FormulaSyntax"), ({"formula": "HOSTILE ~ nofunction(LEAD)"}, "FormulaSyntax"),
      ({"formula": "HOSTILE ~ np.nothing(LEAD)"}, "FormulaSyntax"),
      ({"formula": "HOSTILE ~ within(LEAD)"}, "NoCluster"), ({"vcov": "CR2"}, "NoCluster"),
      ({"vcov": "HC9"}, "UnknownChoice"), ({"model": "olls"}, "UnknownChoice"), ({"model": "mixed"}, "NoCluster"),
@@ -227,3 +227,10 @@ def test_a_fit_shows_itself(climate):
     assert "·within(LEAD)" in fit.equation
     assert "0 row(s) left out" in repr(fit)
     assert "<table" in fit._repr_html_()
+
+
+def test_functions_in_formulas_find_their_variables(climate):
+    odd = climate.rename(columns={"LEAD": "my lead"})
+    fit = coco.regress("HOSTILE ~ center(`my lead`) + scale(TSIG) + np.log(host1 + 1) + C(lead1)", odd)
+    theirs = smf.ols("HOSTILE ~ LEAD + TSIG + np.log(host1 + 1) + C(lead1)", climate).fit()
+    assert fit.numbers["r_squared"] == pytest.approx(theirs.rsquared)
