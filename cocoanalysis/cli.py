@@ -319,6 +319,32 @@ def report(
     typer.echo(_site(output, survey, responses, seed))
 
 
+@app.command()
+def reproduce(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of the report.")] = Path("output/site"),
+    project: Annotated[Path, typer.Option(help="The project's folder, with notebooks and docs.")] = Path(),
+    notebooks: Annotated[bool, typer.Option(help="Execute the notebooks first, and write their outputs.")] = True,
+) -> None:
+    """Run everything again: all notebooks, the book that shows them, and the report on both surveys.
+
+    Needs a checkout of the project. Without the extra 'notebooks' nothing can be executed; without
+    the extra 'site' the report is written and the book is left out, and the command says so.
+    """
+    from cocoanalysis.errors import ExportError
+    from cocoanalysis.report.book import build_book, execute_notebooks
+
+    if notebooks:
+        for path in execute_notebooks(project / "notebooks", progress):
+            say(f"executed {path.name}")
+    try:
+        say(f"book: {build_book(project, output / 'book')}")
+    except ExportError as error:
+        if error.code != "ExtraMissing":
+            raise
+        say(f"The book is left out. {error}")
+    typer.echo(_site(output, None, None, 1))
+
+
 def _site(output: Path, survey: str | None, responses: Path | None, seed: int) -> Path:
     import matplotlib as mpl
 

@@ -147,7 +147,7 @@ def answers(study: Study) -> Iterator[Any]:
         "R marks items that are turned round when scores are made."
     )
     for items in _by_scale(study):
-        yield plots.likert(study.responses, items)
+        yield plots.likert(study.analysed, items)
     yield tables.descriptives(study.items)
 
 
@@ -232,7 +232,7 @@ def agreement(study: Study) -> Iterator[Any]:
     yield tables.icc(study.agreement)
     rows = []
     for name in study.reflective:
-        found = coco.rwg(study.responses, study.survey.item_ids(name), study.survey.cluster)
+        found = coco.rwg(study.analysed, study.survey.item_ids(name), study.survey.cluster)
         rows.append({"scale": plain(study.survey.label(name)), **found.glance().iloc[0].to_dict()})
     yield tables.framed(
         pd.DataFrame(rows), title="Agreement r_wg(j) over clusters", id="coco-rwg", source=study.responses

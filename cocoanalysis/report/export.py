@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import importlib
 import io
 import json
 import platform
@@ -23,6 +22,7 @@ from great_tables import GT
 import cocoanalysis
 from cocoanalysis.errors import DisclosureError, ExportError, listed, suggestion
 from cocoanalysis.report import files
+from cocoanalysis.report.book import needed
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.origin import Origin, notes_of, recall
 
@@ -248,7 +248,7 @@ def _tex_row(row: list[str]) -> str:
 
 
 def _table_docx(table: GT) -> bytes:
-    docx = _extra("docx", "docx")
+    docx = needed("docx", "docx")
     grid = read_grid(table)
     document = docx.Document()
     document.add_paragraph(grid.title, style="Caption")
@@ -271,16 +271,6 @@ def _docx_row(sheet: Any, texts: list[str], *, bold: bool = False, italic: bool 
     for cell, text in zip(sheet.add_row().cells, texts):
         run = cell.paragraphs[0].add_run(text)
         run.bold, run.italic = bold, italic
-
-
-def _extra(module: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ExportError(
-            f"This form needs a part that is not installed; run: pip install 'cocoanalysis[{extra}]'.",
-            code="ExtraMissing",
-        ) from error
 
 
 def _framed(frame: pd.DataFrame) -> GT:

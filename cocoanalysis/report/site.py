@@ -94,9 +94,9 @@ def write_site(
             page=page, pages=pages, sections=SECTIONS, contents=contents, version=cocoanalysis.__version__
         )
         writer.write(f"{page.name}.html", shown)
-    writer.write(
-        "index.html", templates.get_template("index.html").render(pages=pages, version=cocoanalysis.__version__)
-    )
+    book = (target / "book" / "index.html").is_file()
+    index = templates.get_template("index.html").render(pages=pages, book=book, version=cocoanalysis.__version__)
+    writer.write("index.html", index)
     writer.write("style.css", (resources("cocoanalysis.report") / "pages" / "style.css").read_bytes())
     writer.finish(pages)
     return target / "index.html"

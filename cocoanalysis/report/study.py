@@ -49,9 +49,20 @@ class Study:
         return coco.read_responses(self.path, self.survey).screen()
 
     @cached_property
+    def plan(self) -> Any:
+        """The plan beside the survey, or None."""
+        path = Path(self.survey.folder) / "plan.yaml"
+        return coco.read_plan(path) if path.is_file() else None
+
+    @cached_property
+    def analysed(self) -> Any:
+        """The responses after the plan's exclusions; `judge` gets all of them and excludes itself."""
+        return self.responses if self.plan is None else self.plan.exclude(self.responses)
+
+    @cached_property
     def halves(self) -> tuple[Any, Any]:
         """Explore on the first, confirm on the second; whole clusters, because random halves of people leak."""
-        return self.responses.split(seed=self.seed)
+        return self.analysed.split(seed=self.seed)
 
     # are the scales any good?
 
@@ -72,7 +83,7 @@ class Study:
 
     @cached_property
     def items(self) -> Any:
-        return coco.item_analysis(self.responses)
+        return coco.item_analysis(self.analysed)
 
     @cached_property
     def retention(self) -> Any:
@@ -85,7 +96,7 @@ class Study:
 
     @cached_property
     def reliability(self) -> Any:
-        return coco.reliability(self.responses)
+        return coco.reliability(self.analysed)
 
     @cached_property
     def rivals(self) -> dict[str, Any]:
@@ -108,27 +119,21 @@ class Study:
 
     @cached_property
     def discriminant(self) -> Any:
-        return coco.htmt(self.responses, self.reflective, bootstrap=500, cluster=self.survey.cluster, seed=self.seed)
+        return coco.htmt(self.analysed, self.reflective, bootstrap=500, cluster=self.survey.cluster, seed=self.seed)
 
     @cached_property
     def general(self) -> Any:
         """How much one general factor explains; None with fewer than three group factors."""
         if len(self.reflective) < 3:
             return None
-        return coco.omega(self.responses, self.factor_items, factors=len(self.reflective), seed=self.seed)
+        return coco.omega(self.analysed, self.factor_items, factors=len(self.reflective), seed=self.seed)
 
     @cached_property
     def agreement(self) -> Any:
         names = [name for name in self.survey.construct_ids() if not self.survey.constructs[name].composite]
-        return coco.icc(self.responses, names, self.survey.cluster)
+        return coco.icc(self.analysed, names, self.survey.cluster)
 
     # does the article hold?
-
-    @cached_property
-    def plan(self) -> Any:
-        """The plan beside the survey, or None."""
-        path = Path(self.survey.folder) / "plan.yaml"
-        return coco.read_plan(path) if path.is_file() else None
 
     @cached_property
     def verdicts(self) -> Any:
@@ -146,7 +151,7 @@ class Study:
 
     def _mediated(self, one: Any, outcome: str, predictor: str) -> Any:
         return coco.mediate(
-            self.responses,
+            self.analysed,
             outcome=outcome,
             predictor=predictor,
             mediators=[list(chain) for chain in one.through],
