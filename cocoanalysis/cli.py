@@ -170,6 +170,79 @@ def _counted(faults: int, doubts: int) -> str:
     return f"{faults} fault{'s' * (faults != 1)}, {doubts} warning{'s' * (doubts != 1)}."
 
 
+# --- making a survey --------------------------------------------------------------------------------
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new survey and of its folder.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="SURVEY|FILE",
+            help="A survey to start from, or a file that describes one: .sav, .dta, .csv, XLSForm, LimeSurvey, REDCap, "
+            "Qualtrics .qsf.",
+        ),
+    ] = "cocreation",
+    folder: Annotated[Path, typer.Option("-o", "--output", help="Where the new folder is made.")] = Path(),
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Write only your changes to SURVEY instead of a copy of it.")
+    ] = False,
+) -> None:
+    """Start a survey of your own: a copy to change, or a draft of what a file says about one.
+
+    Prints the new folder; look at it with **coco check**.
+    """
+    from cocoanalysis.instrument.adapting import new_survey
+
+    typer.echo(new_survey(name, source, folder=folder, extend=extend))
+
+
+@app.command()
+def compare(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The earlier survey: folder, file or bundled name.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The later one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON, for other programs.")] = False,
+) -> None:
+    """Say what changed between two versions of a survey, and which scores stay comparable.
+
+    Ends with exit code 1 when some scores are not comparable.
+    """
+    from cocoanalysis.instrument.comparing import compare_surveys
+
+    found = compare_surveys(old, new)
+    if as_json:
+        typer.echo(found.tidy().to_json(orient="records", indent=2, force_ascii=False))
+    else:
+        for row in found.tidy().itertuples():
+            typer.echo(f"{row.level} {row.id}: comparable: {row.comparable}. {row.why}")
+        for note in found.notes():
+            say(note)
+    if int(found.glance()["scores_no"].iloc[0]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def translate(
+    survey: SurveyArgument,
+    language: Annotated[str, typer.Argument(metavar="LANGUAGE", help="The language to translate to, as de.")],
+    sheet: Annotated[Path, typer.Option("-o", "--output", metavar="SHEET.xlsx", help="The translator's sheet.")],
+    back: Annotated[
+        bool, typer.Option("--back", help="Take the translations of the sheet into the survey's files.")
+    ] = False,
+    translator: Annotated[str, typer.Option(help="Who translated; noted in the files.")] = "",
+) -> None:
+    """Write every text of a survey into a spreadsheet for a translator, or take the sheet back."""
+    from cocoanalysis.instrument.translating import read_translation_sheet, write_translation_sheet
+
+    if back:
+        for path in read_translation_sheet(sheet, survey, translator=translator):
+            typer.echo(path)
+        return
+    typer.echo(write_translation_sheet(survey, language, sheet))
+
+
 # --- the survey in the field ------------------------------------------------------------------------
 
 
@@ -190,6 +263,26 @@ def preview(
     from cocoanalysis.fieldwork.preview import write
 
     for path in write(_survey(survey), output, form=form, language=language):
+        typer.echo(path)
+
+
+@app.command(name="export")
+def export_survey(
+    survey: SurveyArgument,
+    to: Annotated[
+        str, typer.Option("--to", metavar="PLATFORM", help="Which platform; a wrong name lists those there are.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="The file or folder to write.")],
+    form: Annotated[str, typer.Option(help="Which form of the questionnaire, as full, short or core.")] = "full",
+) -> None:
+    """Write the questionnaire in the form that a survey platform takes; prints what was written.
+
+    A code map is written beside it where the platform changes ids; **coco read** finds it again.
+    """
+    from cocoanalysis.fieldwork.platforms import named
+
+    write = named(to, "write").write
+    for path in write(_survey(survey), output, form=form) if write is not None else ():
         typer.echo(path)
 
 

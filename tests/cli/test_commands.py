@@ -1,6 +1,7 @@
 """Every command does its job, ends with the promised exit code, and never shows a traceback."""
 
 import filecmp
+import json
 
 import pandas as pd
 import pytest
@@ -96,3 +97,36 @@ def test_report_on_the_real_survey(tmp_path, capsys):
     assert done.stdout.strip().endswith("index.html")
     assert (tmp_path / "a folder" / "unit-climate.html").is_file()
     assert done.stderr == ""
+
+
+def test_new_compare_and_check_a_survey_of_ones_own(tmp_path):
+    made = run("new", "mine", "--from", "unit-climate", "-o", tmp_path)
+    assert made.exit_code == 0, made.stderr
+    folder = made.stdout.strip()
+    assert run("check", folder).exit_code == 0
+    same = run("compare", "unit-climate", folder)
+    assert same.exit_code == 0, same.stdout
+    other = run("compare", "cocreation", folder, "--json")
+    assert other.exit_code == 1
+    assert json.loads(other.stdout)
+    assert run("new", "mine", "--from", "unit-climate", "-o", tmp_path).exit_code == 1
+
+
+def test_translate_writes_a_sheet(tmp_path):
+    done = run("translate", "unit-climate", "de", "-o", tmp_path / "sheet.xlsx")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "sheet.xlsx").stat().st_size > 1000
+
+
+def test_export_writes_a_questionnaire_and_names_the_platforms(tmp_path):
+    assert run("export", "cocreation", "--to", "page", "-o", tmp_path / "q.html").exit_code == 0
+    wrong = run("export", "cocreation", "--to", "pag", "-o", tmp_path / "x")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'page'?" in wrong.stderr
+
+
+def test_reproduce_outside_a_checkout_says_where_to_run_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("reproduce")
+    assert done.exit_code in {1, 2}
+    assert "--project" in done.stderr
