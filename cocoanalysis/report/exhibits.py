@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 import cocoanalysis as coco
+from cocoanalysis.errors import CocoError
 from cocoanalysis.report import plots, tables, words
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.study import Study
@@ -131,13 +132,25 @@ def quality(study: Study) -> Iterator[Any]:
     yield tables.framed(wide, title=title, id="coco-careless", source=study.responses)
 
 
-@exhibit("responses", "Missing answers")
+@exhibit("responses", "Missing answers", "missing")
 def missing(study: Study) -> Iterator[Any]:
     if not study.responses.missing[study.survey.item_ids()].notna().to_numpy().any():
-        yield "No answer is missing."
+        yield "No answer is missing, so nothing has to be imputed."
         return
+    yield (
+        "Measurement models keep incomplete rows (full-information maximum likelihood); scores follow each scale's "
+        "rule on how many answers they need."
+    )
     yield plots.missing(study.responses, study.factor_items)
-    yield tables.missing(study.responses)
+    yield tables.missing(study.missingness)
+    patterns = coco.missingness(study.responses, study.factor_items).patterns()
+    yield tables.framed(
+        patterns.head(10), title="Patterns of missing answers", id="coco-patterns", source=study.responses
+    )
+    tests = pd.concat([coco.little_mcar(study.responses, name).tidy() for name in study.reflective], ignore_index=True)
+    tests.insert(0, "scale", [study.survey.label(name) for name in study.reflective])
+    title = "Little's test of missing completely at random, scale by scale"
+    yield tables.framed(tests, title=title, id="coco-mcar", source=study.responses)
 
 
 @exhibit("responses", "Answers to the items", "distributions")
@@ -220,6 +233,20 @@ def discriminant(study: Study) -> Iterator[Any]:
         yield tables.estimates(study.general, id="coco-general")
 
 
+@exhibit("measurement", "Do the items mean the same in every group?", "invariance")
+def invariance(study: Study) -> Iterator[Any]:
+    for name, ladder in study.ladders.items():
+        if isinstance(ladder, CocoError):
+            yield f"{study.survey.label(name)}: {ladder} ({ladder.code})"
+            continue
+        yield words.invariance(ladder)
+        yield plots.invariance(ladder)
+        yield tables.invariance(ladder)
+        yield tables.framed(
+            ladder.releases(limit=10), title="Constraints whose release helps most", id="coco-releases", source=ladder
+        )
+
+
 @exhibit("measurement", "Reliability", "reliability")
 def reliability(study: Study) -> Iterator[Any]:
     yield tables.reliability(study.reliability)
@@ -272,6 +299,13 @@ def verdicts(study: Study) -> Iterator[Any]:
         return
     yield plots.forest(study.verdicts, label="confirmatory")
     yield tables.verdicts(study.verdicts, label="confirmatory")
+
+
+@exhibit("propositions", "Gates: conditions on the measurement")
+def gates(study: Study) -> Iterator[Any]:
+    if study.plan is None or not study.verdicts.tidy()["label"].str.startswith("gate").any():
+        return
+    yield tables.verdicts(study.verdicts, label="gate")
 
 
 @exhibit("propositions", "Verdicts in words")

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import cocoanalysis as coco
-from cocoanalysis.errors import ResponseError
+from cocoanalysis.errors import CocoError, ResponseError
+
+SMALLEST_GROUP = 100  # below, a model with covariates (MIMIC) is the better comparison
 
 
 class Study:
@@ -116,6 +118,40 @@ class Study:
         """The measurement model with the items as ordered answers."""
         syntax = self.survey.measurement_model(self.reflective)
         return coco.cfa(self.halves[1], syntax, estimator="wlsmv")
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """Over what the measurement is compared: what the plan's gates name, else up to three questions
+        with two to four categories that at least 100 people each gave; the rating source comes first."""
+        gates = [] if self.plan is None else self.plan.form.gates
+        named = [name for gate in gates if gate.kind == "invariance" for name in gate.groups]
+        source = [self.survey.address.column] if self.survey.address is not None else []
+        usual = [name for name in dict.fromkeys([*source, *self.survey.background]) if self._groups_well(name)]
+        return list(dict.fromkeys(named)) or usual[:3]
+
+    def _groups_well(self, name: str) -> bool:
+        question = self.survey.background.get(name)
+        if question is None or question.kind != "categorical" or name not in self.analysed.frame:
+            return False
+        counts = self.analysed.frame[name].value_counts()
+        return 2 <= len(counts) <= 4 and int(counts.min()) >= SMALLEST_GROUP
+
+    @cached_property
+    def ladders(self) -> dict[str, Any]:
+        """The ladder of equality, one a grouping, or the error that says why there is none."""
+        found: dict[str, Any] = {}
+        for name in self.groups:
+            try:
+                found[name] = coco.invariance(
+                    self.analysed, self.survey.measurement_model(self.reflective), group=name, estimator="mlr"
+                )
+            except CocoError as error:
+                found[name] = error
+        return found
+
+    @cached_property
+    def missingness(self) -> Any:
+        return coco.missingness(self.responses)
 
     @cached_property
     def discriminant(self) -> Any:
