@@ -490,7 +490,7 @@ def verdicts(result: Any, *, label: str | None = None) -> GT:
     frame = labelled(result.tidy(), label)
     shown = frame[_present(frame, "hypothesis", "predictor", "outcome", "expected", "verdict", "estimate")].copy()
     for name in _present(shown, "outcome", "predictor"):
-        shown[name] = [phrase(result, value) for value in shown[name]]
+        shown[name] = [phrase(result, value) if pd.notna(value) else MISSING for value in shown[name]]
     shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number")
     shown = shown.join(frame[_present(frame, "p_adjusted", "sesoi", "reason", "label")])
     several = frame["label"].nunique() > 1
