@@ -162,11 +162,7 @@ class Fit(Result):
         lower, upper = self._limits(est, se)
         definitions = table.definitions
         columns: dict[str, Any] = {
-            "lhs": [r.lhs for r in table.rows] + [c.lhs for c in definitions],
-            "op": [r.op for r in table.rows] + [c.op for c in definitions],
-            "rhs": [r.rhs for r in table.rows] + [c.rhs for c in definitions],
-            "group": [table.group_label(r.group) for r in table.rows] + [""] * len(definitions),
-            "label": [r.label for r in table.rows] + [c.lhs for c in definitions],
+            **self._names,
             "est": est,
             "se": se,
             "z": z,
@@ -180,6 +176,19 @@ class Fit(Result):
             for kind in ("std_lv", "std_all"):
                 columns[kind] = np.concatenate([self._standardised[kind], self._defined_standardised(kind)])
         return pd.DataFrame(columns)
+
+    @property
+    def _names(self) -> dict[str, list[str]]:
+        """What each row of the table and each definition is called."""
+        table = self.problem.table
+        rows, definitions = table.rows, table.definitions
+        return {
+            "lhs": [r.lhs for r in rows] + [c.lhs for c in definitions],
+            "op": [r.op for r in rows] + [c.op for c in definitions],
+            "rhs": [r.rhs for r in rows] + [c.rhs for c in definitions],
+            "group": [table.group_label(r.group) for r in rows] + [""] * len(definitions),
+            "label": [r.label for r in rows] + [c.lhs for c in definitions],
+        }
 
     def _limits(self, est: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.replicates is not None:
@@ -235,10 +244,8 @@ class Fit(Result):
         se = np.where(se < 1e-12, 0.0, se)
         z = np.divide(est, se, out=np.full(len(est), np.nan), where=se > 0)
         half = NORMAL_975 * se
-        shown = self.tidy()[["lhs", "op", "rhs", "group", "label"]]
-        return shown.assign(
-            est=est, se=se, z=z, p_value=2 * special.ndtr(-np.abs(z)), ci_lower=est - half, ci_upper=est + half
-        )
+        shown = self._names | {"est": est, "se": se, "z": z, "p_value": 2 * special.ndtr(-np.abs(z))}
+        return pd.DataFrame(shown | {"ci_lower": est - half, "ci_upper": est + half})
 
     # fit ------------------------------------------------------------------------------------------
 

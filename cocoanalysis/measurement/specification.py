@@ -670,7 +670,7 @@ def fixed_positions(table: ParameterTable, layout: Structure) -> list[tuple[int,
 
 def _remarks(prepared: Prepared, frame: pd.DataFrame, keep: np.ndarray, missing: str, call: Call) -> list[str]:
     total, used = len(frame), int(keep.sum())
-    incomplete = int(frame.loc[keep].isna().any(axis=1).sum())
+    incomplete = int(np.isnan(frame.to_numpy()[keep]).any(axis=1).sum())
     how = {
         "listwise": "rows with a missing answer left out (listwise)",
         "fiml": "full-information maximum likelihood, incomplete rows kept",
