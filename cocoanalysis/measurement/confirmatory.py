@@ -31,6 +31,7 @@ from cocoanalysis.measurement.inference import (
     covariance,
     degrees_of_freedom,
     delta_errors,
+    moment_rank,
     plain_test,
     scaled_test,
 )
@@ -696,7 +697,7 @@ def _on_a_saddle(problem: Problem, solution: Solution) -> bool:
     """Does the search end where directions are lost that a nearby point has (factors that began alike)?"""
     if problem.table.n_free == 0 or not hasattr(problem.discrepancy, "jacobians"):
         return False
-    here = rank_deficit(np.vstack(problem.discrepancy.jacobians(solution.theta)))[0]
+    here = moment_rank(problem, solution.theta)[0]
     if here == 0:
         return False
     near = another_start(solution.theta, problem.table, np.random.default_rng(1))

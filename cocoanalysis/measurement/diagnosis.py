@@ -13,7 +13,7 @@ import numpy as np
 from cocoanalysis.errors import Diagnostic, listed
 from cocoanalysis.measurement.fitting import Solution, rank_deficit
 from cocoanalysis.measurement.implied import Block
-from cocoanalysis.measurement.inference import Problem, degrees_of_freedom
+from cocoanalysis.measurement.inference import Problem, degrees_of_freedom, moment_rank
 
 
 @dataclass
@@ -49,8 +49,11 @@ def _identification(problem: Problem, solution: Solution, facts: Facts) -> None:
         return
     df = degrees_of_freedom(problem, solution)
     ties = solution.active.reshape(-1, problem.table.n_free)
-    jacobian = np.vstack([*problem.discrepancy.jacobians(solution.theta), ties])
-    missing, directions = rank_deficit(jacobian)
+    if len(ties):
+        jacobian = np.vstack([*problem.discrepancy.jacobians(solution.theta), ties])
+        missing, directions = rank_deficit(jacobian)
+    else:
+        missing, directions = moment_rank(problem, solution.theta)
     if df >= 0 and missing == 0:
         return
     facts.identified = False

@@ -247,12 +247,12 @@ def null_space(jacobian: np.ndarray, size: int) -> np.ndarray:
     return linalg.null_space(jacobian, rcond=1e-10)
 
 
-def _plainly_full_rank(scaled: np.ndarray) -> bool:
-    """A Cholesky factor of Δ'Δ − εI settles the usual case at a tenth of the cost of singular values."""
-    gram = scaled.T @ scaled
-    gram[np.diag_indices_from(gram)] -= 1e-10 * np.trace(gram)
+def plainly_positive(matrix: np.ndarray, margin: float = 1e-10) -> bool:
+    """A Cholesky factor of M − εI settles the usual case at a tenth of the cost of eigenvalues."""
+    shifted = matrix.copy()
+    shifted[np.diag_indices_from(shifted)] -= margin * np.trace(matrix)
     try:
-        np.linalg.cholesky(gram)
+        np.linalg.cholesky(shifted)
     except np.linalg.LinAlgError:
         return False
     return True
@@ -268,7 +268,7 @@ def rank_deficit(jacobian: np.ndarray) -> tuple[int, np.ndarray]:
     length = np.linalg.norm(jacobian, axis=0)
     scale = np.where(length > 0, length, 1.0)
     scaled = jacobian / scale
-    if _plainly_full_rank(scaled):
+    if plainly_positive(scaled.T @ scaled):
         return 0, np.zeros((0, jacobian.shape[1]))
     _, singular, right = np.linalg.svd(scaled, full_matrices=True)
     full = np.zeros(jacobian.shape[1])

@@ -67,6 +67,11 @@ class Block:
         return len(self.factors)
 
     @cached_property
+    def places(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Positions of the factors and of the observed variables by name."""
+        return {n: i for i, n in enumerate(self.factors)}, {n: i for i, n in enumerate(self.observed)}
+
+    @cached_property
     def has_paths(self) -> bool:
         size = self.m * self.m
         start = self.offsets["beta"]
@@ -276,8 +281,7 @@ def cell_of(
     block: Block, lhs: str, op: str, rhs: str, thresholds: Sequence[tuple[str, int]] = ()
 ) -> tuple[str, int, int] | None:
     """Matrix, row and column of a parameter; None when the block does not hold it."""
-    f = {name: i for i, name in enumerate(block.factors)}
-    o = {name: i for i, name in enumerate(block.observed)}
+    f, o = block.places
     if op == "=~":
         if lhs not in f:
             return None

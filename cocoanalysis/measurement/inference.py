@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from cocoanalysis.measurement.estimators import Estimator, weighted
-from cocoanalysis.measurement.fitting import Constraints, Solution, null_space
+from cocoanalysis.measurement.fitting import Constraints, Solution, null_space, plainly_positive, rank_deficit
 from cocoanalysis.measurement.implied import Structure, lower
 from cocoanalysis.measurement.incomplete import Patterns, expectation, saturated_information, saturated_scores
 from cocoanalysis.measurement.parameters import ParameterTable
@@ -103,10 +103,31 @@ def information(problem: Problem, solution: Solution, kind: str | None = None) -
         parts = zip(problem.share, problem.discrepancy.jacobians(solution.theta), moment_weights(problem, solution))
         return np.sum([share * (j.T @ w @ j) for share, j, w in parts], axis=0)
     if kind == "expected":
-        return problem.discrepancy.expected(solution.theta)
+        return expected_information(problem, solution.theta)
     if kind == "observed":
         return problem.discrepancy.observed(solution.theta)
     return np.tensordot(problem.share, np.array(meat(problem, solution)), axes=1)
+
+
+def expected_information(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """Expected information at a point; that of the last point is kept, because rank, errors and tests all ask."""
+    kept = problem.cache.get("expected")
+    if kept is None or not np.array_equal(kept[0], theta):
+        kept = problem.cache["expected"] = (theta.copy(), problem.discrepancy.expected(theta))
+    return kept[1]
+
+
+def moment_rank(problem: Problem, theta: np.ndarray) -> tuple[int, np.ndarray]:
+    """How many directions of the parameters no moment sees, and which: see `fitting.rank_deficit`.
+
+    A well conditioned expected information, where errors need it anyway, says that there are none.
+    """
+    if problem.information == "expected" and not problem.mplus:
+        matrix = expected_information(problem, theta)
+        size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+        if np.all(np.isfinite(matrix)) and np.all(size > 0) and plainly_positive(matrix / np.outer(size, size)):
+            return 0, np.zeros((0, len(theta)))
+    return rank_deficit(np.vstack(problem.discrepancy.jacobians(theta)))
 
 
 def inverse_information(problem: Problem, solution: Solution, kind: str | None = None) -> np.ndarray | None:
@@ -120,9 +141,10 @@ def inverse_information(problem: Problem, solution: Solution, kind: str | None =
         return np.zeros_like(matrix)
     scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
     scaled = inner * np.outer(scale, scale)
-    values = np.linalg.eigvalsh(scaled)
-    if np.min(np.abs(values)) < 1e-10 * np.max(np.abs(values)):
-        return None
+    if not plainly_positive(scaled):
+        values = np.linalg.eigvalsh(scaled)
+        if np.min(np.abs(values)) < 1e-10 * np.max(np.abs(values)):
+            return None
     inverse = np.linalg.inv(scaled) * np.outer(scale, scale)
     return basis @ inverse @ basis.T if solution.active.size else inverse
 

@@ -57,7 +57,8 @@ class _Guess:
         self.at = {name: i for i, name in enumerate(block.observed)}
         self.cov, self.mean = np.array(cov, dtype=float), dict(zip(block.observed, mean))
         self.loading: dict[tuple[str, str], float] = {}
-        self.explained: dict[str, float] = {}
+        self.indicators = {r.rhs for r in rows if r.op == "=~"}
+        self.outcomes = {r.lhs for r in rows if r.op == "~"}
         for name in self._ordered_latents():
             self._add_factor(name)
         self.latent_mean = self._latent_means()
@@ -147,14 +148,14 @@ class _Guess:
         if name not in self.at:
             return 1.0
         variance = float(self.cov[self.at[name], self.at[name]])
-        if any(r.op == "~" and r.lhs == name for r in self.rows):
+        if name in self.outcomes:
             return max(variance * (1 - self._regression(name)[1]), 0.1 * variance)
         if any(y == name for _, y in self.loading):
             return variance * (1 - self._communality(name))
         return variance
 
     def _covariance(self, row: Parameter) -> float:
-        inner = {r.rhs for r in self.rows if r.op == "=~"} | {r.lhs for r in self.rows if r.op == "~"}
+        inner = self.indicators | self.outcomes
         if row.lhs in inner or row.rhs in inner or row.lhs not in self.at or row.rhs not in self.at:
             return 0.0
         return 0.8 * float(self.cov[self.at[row.lhs], self.at[row.rhs]])
