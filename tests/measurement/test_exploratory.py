@@ -133,6 +133,15 @@ def test_permuted_items_permute_the_answer(bfi, method, rotation):
     np.testing.assert_allclose(left.communalities.iloc[order], right.communalities, atol=1e-6)
 
 
+@pytest.mark.parametrize("method", EXTRACTIONS)
+def test_permuted_items_permute_every_extraction(bfi, method):
+    matrix = bfi.iloc[:500, :15].corr().to_numpy()
+    order = np.random.default_rng(3).permutation(15)
+    left, right = EXTRACTIONS[method](matrix, 3), EXTRACTIONS[method](matrix[np.ix_(order, order)], 3)
+    np.testing.assert_allclose(left.loadings[order], right.loadings, atol=1e-6)
+    np.testing.assert_allclose(left.uniquenesses[order], right.uniquenesses, atol=1e-6)
+
+
 @pytest.mark.parametrize("rotation", ["none", "varimax", "oblimin", "promax"])
 def test_one_order_and_one_sign(bfi, rotation):
     """Loadings, correlations, structure and residuals belong together: they reproduce the same correlations."""

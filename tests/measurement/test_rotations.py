@@ -48,6 +48,22 @@ def test_agrees_with_gparotation(extraction, key):
     assert off_phi < 1e-5
 
 
+def test_equamax_target_and_orthogonal_geomin_agree_with_gparotation():
+    """GPArotation 2022.10-2 from the unrotated position (exploration.R); ours may find better minima."""
+    unrotated, theirs = table("efa_minres_none", index_col=0).to_numpy(), values("exploration")["gpa"]
+    equamax = rotate(unrotated, "equamax")
+    assert matched(equamax.loadings, np.eye(5), theirs["equamax"], np.eye(5))[0] < 1e-5
+    wanted = np.array([[np.nan if cell is None else cell for cell in row] for row in theirs["wanted"]], dtype=float)
+    target = rotate(unrotated, "target", options={"target": wanted})
+    assert target.criterion <= theirs["target"]["value"] + 1e-8
+    geomin = rotate(unrotated, "geomin", options={"oblique": False})
+    assert geomin.criterion <= theirs["geomin_orthogonal"]["value"] + 1e-8
+    for found, known in ((target, theirs["target"]), (geomin, theirs["geomin_orthogonal"])):
+        if found.criterion > known["value"] - 1e-8:
+            phi = known.get("phi", np.eye(5))
+            assert max(matched(found.loadings, found.correlations, known["loadings"], phi)) < 1e-5
+
+
 @pytest.mark.parametrize("name", ROTATIONS)
 def test_gradient_equals_finite_differences(name):
     point, settings, h = loadings(), options(name), 1e-6

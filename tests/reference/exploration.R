@@ -47,4 +47,10 @@ d <- paste0("f=~", paste0("l", 1:5, "*N", 1:5, collapse = "+"), "\n", paste0("N"
 e <- parameterEstimates(cfa(d, read.csv("neuroticism_missing.csv"), std.lv = TRUE, missing = "fiml")); e <- e[e$op == ":=", ]; out$fiml <- list(est = e$est, se = e$se)
 out$alpha_missing <- psych::alpha(read.csv("neuroticism_missing.csv"))$total$raw_alpha
 a <- factanal(factors = 2, covmat = ability.cov, rotation = "none"); a$loadings <- varimax(a$loadings, eps = 1e-15)$loadings; out$ability <- list(cov = m(ability.cov$cov), n = ability.cov$n.obs, loadings = m(a$loadings), uniquenesses = unname(a$uniquenesses))
+A <- as.matrix(read.csv("efa_minres_none.csv", row.names = 1)); attr(A, "dimnames") <- NULL; gp <- list(eps = 1e-8, maxit = 5000)
+wanted <- matrix(0, 25, 5); for (k in 1:5) wanted[5 * (k - 1) + 1:5, k] <- NA; wanted <- wanted[, c(4, 3, 1, 2, 5)]
+equamax <- GPForth(A, method = "cf", methodArgs = list(kappa = 5 / 50), normalize = TRUE, eps = 1e-8, maxit = 5000)
+target <- GPFoblq(A, method = "target", methodArgs = list(Target = wanted), eps = 1e-8, maxit = 5000)
+start <- GPFoblq(A, method = "oblimin", methodArgs = list(gam = 0), eps = 1e-8, maxit = 5000); geomin <- GPForth(A, method = "geomin", methodArgs = list(delta = .01), eps = 1e-8, maxit = 5000)
+out$gpa <- list(wanted = wanted, equamax = m(equamax$loadings), target = list(loadings = m(target$loadings), phi = m(target$Phi), value = min(target$Table[, 2])), geomin_orthogonal = list(loadings = m(geomin$loadings), value = min(geomin$Table[, 2])))
 writeLines(toJSON(out, digits = 12, auto_unbox = TRUE, null = "null", na = "null"), "exploration.json")
