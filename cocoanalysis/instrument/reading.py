@@ -53,10 +53,10 @@ def bundled(name: str) -> Path:
 
 
 def bundled_folder() -> Path:
-    """Where the bundled surveys lie: surveys/ of a checkout, else inside the installed package."""
+    """Where the bundled surveys lie: inside the installed package, or surveys/ of a checkout."""
     package = Path(__file__).resolve().parents[1]
-    checkout = package.parent / "surveys"
-    return checkout if checkout.is_dir() else package / "bundled"
+    installed = package / "bundled"
+    return installed if installed.is_dir() else package.parent / "surveys"
 
 
 def read_instrument(path: str | Path) -> Instrument:

@@ -48,32 +48,56 @@ def fit(source: Source, form: type[M]) -> tuple[M | None, list[Finding]]:
         return None, [_finding(source, form, details) for details in problem.errors(include_url=False)]
 
 
+class Position(int):
+    """A position in a list that knows the id or code of the entry there."""
+
+    id: str = ""
+
+
+def _real(source: Source, loc: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The steps through the file: without the names of alternatives, positions with their ids."""
+    node, steps = source.root.value, []
+    for step in loc:
+        if isinstance(step, int):
+            position = Position(step)
+            node = node[step].value if isinstance(node, list) and step < len(node) else None
+            named = node if isinstance(node, dict) else {}
+            position.id = next((str(named[key].value) for key in ("id", "code") if key in named), "")
+            steps.append(position)
+        elif isinstance(node, dict) and step in node:
+            node = node[step].value
+            steps.append(step)
+        elif step not in TAGS and step != "[key]":
+            steps.append(step)
+    return tuple(steps)
+
+
 def _finding(source: Source, form: type[BaseModel], details: Mapping[str, Any]) -> Finding:
-    steps = tuple(step for step in details["loc"] if step != "[key]")
+    steps = _real(source, details["loc"])
     about_key = details["type"] == "extra_forbidden" or "[key]" in details["loc"]
     place = source.place(*steps, key=about_key)
+    allowed = keys_at(form, details["loc"][:-1]) if details["type"] == "extra_forbidden" else []
     for pattern, sentence in SENTENCES.items():
         if details["type"].startswith(pattern):
-            return fault(place, *sentence(form, details, steps))
+            return fault(place, *sentence(allowed, details, steps))
     text = details["msg"].removeprefix("Value error, ")
-    return fault(place, "NotAllowed", f"{_name(steps)}: {text}.")
+    return fault(place, "NotAllowed", f"{_begin(steps)}: {text}.")
 
 
-Sentence = Callable[[type[BaseModel], Mapping[str, Any], tuple[Any, ...]], tuple[str, str]]
+Sentence = Callable[[list[str], Mapping[str, Any], tuple[Any, ...]], tuple[str, str]]
 
 
-def _unknown_key(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
-    allowed = keys_at(form, steps[:-1])
+def _unknown_key(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
     hint = suggestion(str(steps[-1]), allowed)
     owner = _name(steps[:-1])
     return "UnknownKey", f"There is no key '{steps[-1]}' in {owner}; allowed are {listed(allowed, 40)}.{hint}"
 
 
-def _missing_key(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
+def _missing_key(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
     return "MissingKey", f"{_begin(steps[:-1])} needs the key '{steps[-1]}'."
 
 
-def _wrong_kind(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
+def _wrong_kind(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
     wanted = KINDS.get(details["type"].split("_")[0], "another kind of value")
     came = details["input"]
     hint = ""
@@ -84,14 +108,14 @@ def _wrong_kind(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[
     return "WrongKind", f"{_begin(steps)} must be {wanted}; {_kind(came)} came.{hint}"
 
 
-def _not_in_list(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
-    allowed = [part.strip("' ") for part in details["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+def _not_in_list(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
+    choices = [part.strip("' ") for part in details["ctx"]["expected"].replace(" or ", ", ").split(", ")]
     came = details["input"]
-    hint = suggestion(str(came), allowed)
-    return "NotAllowed", f"{_begin(steps)} must be one of {listed(allowed, 30)}; '{came}' came.{hint}"
+    hint = suggestion(str(came), choices)
+    return "NotAllowed", f"{_begin(steps)} must be one of {listed(choices, 30)}; '{came}' came.{hint}"
 
 
-def _pattern(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
+def _pattern(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
     pattern, came = details["ctx"]["pattern"], str(details["input"])
     if ID_PATTERN in pattern:
         return bad_id(came)
@@ -101,12 +125,15 @@ def _pattern(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any
         return "BadLanguage", f"'{came}' is no language code; use a code as en, da or pt-BR."
     if r"\d+\.\d+" in pattern:
         return "BadVersion", f"The version must be numbers with points, as \"0.1.0\"; '{came}' came."
+    if "{}<>" in pattern:
+        return "BadCode", f"{_begin(steps)} is '{came}', but a code holds no blanks, quotes or any of {{}}<>|,;."
     return "NotAllowed", f"{_begin(steps)} may not be '{came}'; it must match {pattern}."
 
 
-def _too_small(form: type[BaseModel], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
-    least = details["ctx"].get("min_length", details["ctx"].get("ge", 1))
-    return "TooFew", f"{_begin(steps)} must hold at least {least}."
+def _too_small(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
+    if "ge" in details["ctx"]:
+        return "TooSmall", f"{_begin(steps)} must be at least {details['ctx']['ge']}; {details['input']} came."
+    return "TooFew", f"{_begin(steps)} must hold at least {details['ctx'].get('min_length', 1)}."
 
 
 SENTENCES: dict[str, Sentence] = {
@@ -181,7 +208,7 @@ def _models(form: Any) -> type[BaseModel] | None:
 
 
 def _step(steps: tuple[Any, ...]) -> str:
-    return next((str(step) for step in reversed(steps) if isinstance(step, str) and step not in TAGS - TEXTUAL), "")
+    return next((str(step) for step in reversed(steps) if isinstance(step, str)), "")
 
 
 def _name(steps: tuple[Any, ...]) -> str:
@@ -189,13 +216,12 @@ def _name(steps: tuple[Any, ...]) -> str:
     words = {"items": "item", "constructs": "construct", "points": "point", "background": "background question"}
     words |= {"categories": "category", "samples": "sample", "missing": "missing code", "changes": "change"}
     parts: list[str] = []
-    previous: Any = None
-    for step in steps:
+    for before, step in zip((None, *steps), steps):
         if isinstance(step, int):
-            parts[-1:] = [f"{words.get(str(previous), f'entry of {previous}')} {step + 1}"]
-        elif not (step in TAGS and step == "addressed") and step not in ("plain", "line", "number", "form"):
+            id = getattr(step, "id", "")
+            parts[-1:] = [f"{words.get(str(before), f'entry of {before}')} {repr(id) if id else step + 1}"]
+        else:
             parts.append(f"'{step}'")
-        previous = step
     return " of ".join(reversed(parts[-3:])) or "the file"
 
 

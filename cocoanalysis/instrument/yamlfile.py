@@ -130,8 +130,7 @@ def _parsed(raw: bytes, path: Path, file: str, error: type[CocoError]) -> Source
     except MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        cause = "; ".join(str(part) for part in (problem.context, problem.problem) if part)
-        refuse([*builder.faults, fault(place, "YamlSyntax", f"This is not YAML ({cause}).")], error)
+        refuse([*builder.faults, fault(place, "YamlSyntax", _in_words(problem))], error)
         raise
     except (YAMLError, RecursionError, ValueError) as problem:
         place = Place(file, 1, 1)
@@ -143,6 +142,22 @@ def _parsed(raw: bytes, path: Path, file: str, error: type[CocoError]) -> Source
         refuse([fault(Place(file, 1, 1), "EmptyInstrument", sentence)], error)
         raise EOFError(file)  # refuse has raised: this line only narrows the type
     return Source(path, file, root, sha256(raw).hexdigest())
+
+
+HINTS = {  # what the parser says → what the writer of the file can do
+    "block mapping|block sequence|block collection": "lines that belong together begin in the same column",
+    "flow mapping|flow sequence": "a '{' or '[' is not closed, or a comma or a quote is missing before this place",
+    "quoted scalar|end of stream": "a quote is not closed",
+    "mapping values are not allowed": "a text with ': ' in it goes in quotes, and a key begins its line",
+    "cannot start any token": "indent with blanks, not with tabs, and put a text that begins like this in quotes",
+    "could not find expected ':'": "after a key comes a colon and a blank",
+}
+
+
+def _in_words(problem: MarkedYAMLError) -> str:
+    said = "; ".join(str(part) for part in (problem.context, problem.problem) if part)
+    hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, said)), "")
+    return f"This is not YAML ({said})" + (f": {hint}." if hint else ".")
 
 
 def _bytes(path: Path, error: type[CocoError]) -> bytes:

@@ -94,6 +94,9 @@ FAULTS = [
     ("condition_answer", "- id: valuing\n", "- id: «valuing\n    show_if: {rating: [me]}\n", "UnknownCategory", "self"),
     ("attention_without_expected", ATTENTION, "- id: «att1\n        text: {en: Choose., da: Vælg.}\n",
      "MissingExpected", "which answer"),
+    ("too_small", "min_items: 2", "min_items: «0", "TooSmall", "'score' of construct 'trusting' must be at least 1"),
+    ("bad_code", "{code: other, label", "{code: «o t, label", "BadCode", "no blanks"),
+    ("colon_in_text", "en: It helps,", "en: It helps«: yes: x,", "YamlSyntax", "quote"),
     ("not_a_mapping", INSTRUMENT, "«- a\n- b\n", "NotAMapping", "keys and values"),
 ]  # fmt: skip
 
