@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy import special
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement import fitindices
 from cocoanalysis.measurement.bootstrap import Replicates, bootstrap
+from cocoanalysis.measurement.bundles import write_lavaan, write_mplus
 from cocoanalysis.measurement.composites import CompositeReliability, composite_reliability
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
@@ -396,6 +398,14 @@ class Fit(Result):
     def syntax(self) -> str:
         """The fitted model as lavaan syntax that leaves nothing to defaults."""
         return self.problem.table.syntax()
+
+    def to_lavaan(self, folder: str | Path) -> Path:
+        """Write the fit as an R script with its data and our values, for a co-author with lavaan."""
+        return write_lavaan(self, folder)
+
+    def to_mplus(self, folder: str | Path) -> Path:
+        """Write the fit as an Mplus input with its data and our values, for a co-author with Mplus."""
+        return write_mplus(self, folder)
 
     # what the model leaves open -------------------------------------------------------------------
 

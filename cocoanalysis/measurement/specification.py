@@ -76,14 +76,25 @@ class Prepared:
     ledger: pd.DataFrame | None = None
     provenance: str = "yours"
     rows: tuple[Any, ...] = ()  # index of the rows used, one a group
-    source: pd.DataFrame | None = None  # variables, group, weight and cluster of all rows, for resampling
+    raw: pd.DataFrame | None = None  # the data as they came
     call: Call | None = None
+
+    @property
+    def source(self) -> pd.DataFrame:
+        """Variables, group, weight and cluster of the rows used."""
+        assert self.frame is not None
+        assert self.raw is not None
+        assert self.call is not None
+        others = [c for c in (self.call.group, self.call.weights, self.call.cluster) if c is not None]
+        rows = self.rows[0].append(list(self.rows[1:])) if len(self.rows) > 1 else self.rows[0]
+        whole = pd.concat([self.frame, self.raw[[c for c in others if c not in self.frame]]], axis=1)
+        return whole.loc[whole.index.isin(rows)]
 
     def resampled(self, rng: np.random.Generator) -> Problem:
         """The same problem on rows (or clusters) drawn with replacement within groups."""
-        assert self.source is not None
+        source = self.source
         assert self.call is not None
-        drawn = self.source.iloc[drawn_rows(self.source, self.call, rng)].reset_index(drop=True)
+        drawn = source.iloc[drawn_rows(source, self.call, rng)].reset_index(drop=True)
         again = replace(self.call, bootstrap=0, collapse=None, ordered=list(self.settings["ordered"]))
         return prepare(drawn, self.model.text if self.model else "", again).problem
 
@@ -127,9 +138,7 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
         table, frame, keep, member, groups, missing, estimator, call, ordered, weights, clusters, x_names
     )
     prepared.model, prepared.call = parsed, call
-    if call.bootstrap:
-        others = [c for c in (call.group, call.weights, call.cluster) if c is not None]
-        prepared.source = pd.concat([frame, raw[others]], axis=1).loc[keep]
+    prepared.raw = raw
     prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
     prepared.settings |= {"collapse": recode} if recode else {}
     prepared.remarks += _remarks(prepared, frame, keep, missing, call)
