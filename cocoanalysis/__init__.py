@@ -73,7 +73,9 @@ PUBLIC = {
     "simulate": "worlds.world",
     "power": "worlds.power",
     "read_power": "worlds.power",
-    "write_responses": "worlds.world",
+    "write_responses": "responses.writing",
+    "write_sav": "responses.writing",
+    "write_dataset": "fieldwork.dataset",
     # report: how does it look?
     "export": "report.export",
 }

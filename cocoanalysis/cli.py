@@ -298,7 +298,7 @@ def read(
     What was changed or left out is printed; columns that identify people are dropped.
     """
     from cocoanalysis.fieldwork.reading import read_responses
-    from cocoanalysis.worlds.world import write_responses
+    from cocoanalysis.responses.writing import write_responses
 
     responses = read_responses(export, _survey(survey), platform=platform)
     for line in responses.ledger.itertuples():
@@ -326,7 +326,8 @@ def simulate(
 
     **coco simulate cocreation --seed 1 -o synthetic.csv** makes the sample that comes with the package.
     """
-    from cocoanalysis.worlds.world import located, write_responses
+    from cocoanalysis.responses.writing import write_responses
+    from cocoanalysis.worlds.world import located
     from cocoanalysis.worlds.world import simulate as drawn
 
     responses = drawn(located(survey, world), n, seed)

@@ -25,6 +25,7 @@ from cocoanalysis.report import files
 from cocoanalysis.report.book import needed
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.origin import Origin, notes_of, recall
+from cocoanalysis.responses.writing import as_text
 
 LIBRARIES = ("numpy", "scipy", "pandas", "statsmodels", "pingouin", "matplotlib", "great_tables")
 
@@ -151,7 +152,7 @@ def _responses_csv(responses: Any) -> bytes:
             "export tables and figures instead. For your own work on this machine write responses.frame.to_csv(…).",
             code="RowsOfPeople",
         )
-    return responses.frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
+    return as_text(responses).to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 
 # --- HTML, LaTeX, docx -------------------------------------------------------------------------

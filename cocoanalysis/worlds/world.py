@@ -208,33 +208,6 @@ def _people(world: World, who: Respondents) -> dict[str, Any]:
     return columns
 
 
-def written(responses: Responses) -> pd.DataFrame:
-    """Responses as the text of a tidy CSV file that `coco.read_responses` reads back with every reason.
-
-    A missing cell holds the instrument's code for its reason, or the reason's word where there is
-    no code; a skipped one is empty. The column `provenance` says what the file is.
-    """
-    columns = {}
-    for name in responses.frame.columns:
-        holder = responses.survey.items.get(name)
-        codes = {} if holder is None else {one.reason: one.code for one in holder.scale.missing}
-        values = responses.frame[name]
-        text = values.astype("Int64") if holder is None and pd.api.types.is_float_dtype(values) else values
-        why = responses.missing[name].astype(object).map(lambda reason, codes=codes: codes.get(reason, reason))
-        columns[name] = text.astype(object).where(values.notna(), why.where(why != "skipped", ""))
-    return pd.DataFrame(columns).assign(provenance=responses.provenance)
-
-
-def write_responses(responses: Responses, path: str | Path) -> Path:
-    """Write responses as a tidy CSV file (UTF-8) with reasons and provenance; the file is replaced whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(path.name + ".part")
-    written(responses).to_csv(half, index=False, lineterminator="\n", encoding="utf-8")
-    half.replace(path)
-    return path
-
-
 def _codes(numbers: np.ndarray, sign: str) -> np.ndarray:
     """r0001, r0002, …"""
     width = len(str(int(numbers.max()) + 1))

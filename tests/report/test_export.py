@@ -1,5 +1,6 @@
 """Files are whole or absent, say where they came from, and hold foreign text as text."""
 
+import dataclasses
 import errno
 import json
 import multiprocessing
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -76,10 +76,14 @@ def test_case_32_formulas_are_guarded_and_numbers_are_not():
     assert shown["n"].tolist() == frame["n"].tolist()
 
 
-def test_rows_of_people_are_exported_only_when_synthetic_or_public(responses, tmp_path):
+def test_rows_of_people_are_exported_only_when_synthetic_or_public(tmp_path):
+    survey = coco.read_survey("surveys/unit-climate")
+    responses = coco.read_responses(Path(survey.folder) / "responses.csv", survey)
     path = export(responses, tmp_path / "data.csv")
-    pd.testing.assert_frame_equal(pd.read_csv(path).astype("Int64"), responses.frame)
-    private = SimpleNamespace(**{**vars(responses), "provenance": "yours"})
+    again = coco.read_responses(path, survey)
+    pd.testing.assert_frame_equal(again.frame, responses.frame)
+    assert again.provenance == "public real"
+    private = dataclasses.replace(responses, provenance="yours")
     assert code_of(export, private, tmp_path / "yours.csv") == "RowsOfPeople"
     assert not (tmp_path / "yours.csv").exists()
 

@@ -9,8 +9,9 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import ModelError
+from cocoanalysis.responses.writing import write_responses
 from cocoanalysis.worlds.population import REASONS
-from cocoanalysis.worlds.world import World, read_world, simulate, write_responses
+from cocoanalysis.worlds.world import World, read_world, simulate
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 HOME = SURVEYS / "cocreation"
