@@ -181,10 +181,9 @@ def asked_twice(section: Section) -> list[tuple[str | None, Section]]:
     return [("other", section), ("self", replace(section, id=section.id + SELF, questions=renamed))]
 
 
-def joined_addresses(table: Any, ids: Iterable[str]) -> tuple[Any, list[str]]:
-    """A table whose columns X and X_self are one column X (the answered one), and the ids that were joined."""
-    joined = [id for id in ids if id in table.columns and id + SELF in table.columns]
-    for id in joined:
-        other, own = table[id].astype(str), table[id + SELF].astype(str)
-        table[id] = other.where(other.str.strip() != "", own)
-    return table.drop(columns=[id + SELF for id in joined]), joined
+def both_addresses(columns: Iterable[str], survey: Any) -> dict[str, str]:
+    """Column → our id for questions that were asked in two columns, one for each form of address."""
+    columns = list(columns)
+    twice = [id for id in [*survey.items, *survey.background] if id + SELF in columns]
+    own = {id + SELF: id for id in twice}
+    return {**{id: id for id in twice if id in columns}, **own}

@@ -283,7 +283,8 @@ class Reading:
                     code="DuplicateBinding",
                 )
             values = values.where(why < 0, more)
-            why = np.where((why < 0) | (reason < 0), -1, why)
+            told = np.where(why == self._number("skipped"), reason, why)  # an empty cell says less than a reason
+            why = np.where((why < 0) | (reason < 0), -1, told)
             labelled += more_labelled
         return values, why, labelled
 
@@ -449,7 +450,7 @@ class Reading:
     # Rules about rows ---------------------------------------------------------------------------
 
     def statuses(self) -> None:
-        """Previews, tests and spam leave; partial responses stay and are counted; another version is refused."""
+        """Previews, tests, spam and refusals to take part leave; partial responses stay and are counted."""
         version = self.data.get("surveyversion")
         if version is not None and (other := set(version.dropna()) - {self.survey.version}):
             raise _other_version(self.survey, f"version {listed(sorted(other))}", "the column 'surveyversion'")
@@ -457,6 +458,9 @@ class Reading:
         if status is not None:
             told = status.str.lower()
             self._leave(told.isin(NOT_LIVE).to_numpy(dtype=bool), "previews, tests and spam left out")
+        consent = self.data.get("consent")
+        if consent is not None:
+            self._leave((~consent).fillna(False).to_numpy(dtype=bool), "did not agree to take part, left out")
         if self.source.kind == "text":
             unanswered = [why >= 0 for id, why in self.why.items() if id in self.bindings.columns.values()]
             self._leave(np.logical_and.reduce(unanswered), "empty rows left out")

@@ -21,10 +21,9 @@ from cocoanalysis.fieldwork.questionnaire import (
     Questionnaire,
     Section,
     asked_twice,
-    joined_addresses,
+    both_addresses,
     questionnaire,
 )
-from cocoanalysis.responses.ledger import entry
 
 LANGUAGES = {"en": "English", "da": "Dansk", "de": "Deutsch", "nb": "Norsk", "sv": "Svenska", "fr": "Français"}
 TYPES = {"number": "decimal", "text": "text"}
@@ -202,14 +201,11 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     names = {column: _last(column) for column in table.columns}
     twice = {name for name in names.values() if list(names.values()).count(name) > 1}
     table = table.rename(columns={column: name for column, name in names.items() if name not in twice})
-    table, joined = joined_addresses(table, [*survey.items, *survey.background])
-    told = entry("read", f"joined {len(joined)} questions asked in two forms of address", len(table))
     return Raw(
         table,
-        bindings=_marks(table.columns),
+        bindings={**both_addresses(table.columns, survey), **_marks(table.columns)},
         personal=PERSONAL & set(table.columns),
         technical=frozenset(name for name in table.columns if name in OURS or TECHNICAL.fullmatch(name)),
-        entries=(told,) if joined else (),
     )
 
 

@@ -1,0 +1,416 @@
+"""LimeSurvey (6.4.2): its tab-separated structure file out, its CSV, VV, XLSX and .sav exports back.
+
+Words can depend on an answer here, so both forms of address stand in one question, as an expression
+over the rating source. Everything else is escaped: LimeSurvey evaluates `{…}` and runs HTML in any text.
+Question codes keep letters and digits only, answer codes at most five of them; what does not fit gets a code
+of its own (A1, A2, …), the same on each export, which reading turns back.
+
+The identifiers are hidden short texts. A link fills them (`?collaboration=c7`), or the participant list:
+the token, then its first and second attribute.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
+from cocoanalysis.fieldwork.platforms import (
+    CodeMap,
+    Head,
+    Options,
+    Platform,
+    Raw,
+    Source,
+    register,
+    write_code_map,
+)
+from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Section, questionnaire
+from cocoanalysis.responses.matching import mark
+
+COLUMNS = [
+    *("id", "related_id", "class", "type/scale", "name", "relevance", "text", "help", "language", "validation"),
+    *("mandatory", "encrypted", "other", "default", "same_default"),
+    *("hidden", "random_order", "min_num_value_n", "max_num_value_n"),
+]
+TOKENS = ("{TOKEN}", "{TOKEN:ATTRIBUTE_1}", "{TOKEN:ATTRIBUTE_2}", "{TOKEN:ATTRIBUTE_3}")
+OWN = {
+    "id": "response",
+    "submitdate": "submitted",
+    "lastpage": "",
+    "startlanguage": "language",
+    "seed": "",
+    "startdate": "started",
+    "datestamp": "ended",
+    "interviewtime": "seconds",
+    "consent": "consent",
+}
+PERSONAL = frozenset({"ipaddr", "refurl", "token", "firstname", "lastname", "email"})
+
+
+# Out ------------------------------------------------------------------------------------------------
+
+
+def write(survey: Any, path: str | Path, *, form: str = "full", version: int | None = None) -> list[Path]:
+    """Write the questionnaire as LimeSurvey's tab-separated structure (import it under *Create survey → Import*).
+
+    Parameters
+    ----------
+    survey : Survey
+    path : the .txt or .tsv to write
+    form, version : which form, and of a planned-missing form which version
+
+    Returns
+    -------
+    list of the file and its code map
+    """
+    asked = questionnaire(survey, form, version)
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, delimiter="\t", lineterminator="\n", restval="")
+    table.writeheader()
+    table.writerows(_settings(asked))
+    for language in survey.languages:
+        table.writerows(_rows(asked, language))
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\ufeff" + text.getvalue(), encoding="utf-8", newline="\n")
+    columns = {id: column for column, id in _columns(asked).items()}
+    codes = {question.id: platform_codes(question) for question in asked.questions if question.options}
+    known = {id: {theirs: ours for ours, theirs in table.items()} for id, table in codes.items()}
+    return [target, write_code_map(target, CodeMap(columns, known, survey.id, survey.version, "limesurvey"))]
+
+
+def platform_codes(question: Question) -> dict[str, str]:
+    """Our code → LimeSurvey's: itself where it has at most five letters and digits, else A and a number."""
+    kept = {option.code for option in question.options if re.fullmatch(r"[A-Za-z0-9]{1,5}", option.code)}
+    spare = (f"A{number}" for number in range(1, 10_000) if f"A{number}" not in kept)
+    return {option.code: option.code if option.code in kept else next(spare) for option in question.options}
+
+
+def escaped(text: str) -> str:
+    """Text that LimeSurvey shows as it stands: nothing is evaluated, no HTML runs."""
+    return html.escape(text, quote=False).replace("{", "&#123;").replace("}", "&#125;").replace("\n", " ")
+
+
+def _settings(asked: Questionnaire) -> Iterator[dict[str, str]]:
+    survey = asked.survey
+    first, *others = survey.languages
+    settings = {
+        "sid": "777001",
+        "language": first,
+        "additional_languages": " ".join(others),
+        "format": "G",
+        "datestamp": "Y",
+        "ipaddr": "N",
+        "anonymized": "N",
+        "allowprev": "Y",
+        "savetimings": "Y",
+        "showgroupinfo": "X",
+        "showqnumcode": "X",
+        "admin": survey.id,
+    }
+    for name, value in settings.items():
+        yield {"class": "S", "name": name, "text": value}
+    for language in survey.languages:
+        words = {
+            "surveyls_title": survey.title,
+            "surveyls_welcometext": survey.introduction,
+            "surveyls_endtext": survey.thanks,
+        }
+        for name, text in words.items():
+            if text or name == "surveyls_title":
+                yield {"class": "SL", "name": name, "text": escaped(_in(text, language)), "language": language}
+        yield {"class": "SL", "name": "surveyls_language", "text": language, "language": language}
+
+
+def _in(text: Mapping[str, str], language: str) -> str:
+    return text.get(language) or next(iter(text.values()), "")
+
+
+def _pages(asked: Questionnaire) -> list[list[Section]]:
+    """Consent alone, then single questions in a row on one page, then each set of items on a page of its own."""
+    pages: list[list[Section]] = []
+    for section in asked.sections:
+        alone = section.id == "consent" or len(section.questions) > 1
+        if alone or not pages or len(pages[-1][0].questions) > 1 or pages[-1][0].id == "consent":
+            pages.append([section])
+        else:
+            pages[-1].append(section)
+    return pages
+
+
+def _rows(asked: Questionnaire, language: str) -> Iterator[dict[str, str]]:
+    page_number, number = 0, 10
+    if asked.identifiers:
+        page_number += 1
+        yield _group(page_number, "Link", language)
+        for place, name in enumerate(asked.identifiers):
+            number += 1
+            yield {
+                "id": str(number),
+                "class": "Q",
+                "type/scale": "S",
+                "name": name,
+                "relevance": "1",
+                "text": name,
+                "language": language,
+                "mandatory": "N",
+                "other": "N",
+                "default": _token(asked, name, place),
+                "hidden": "1",
+            }
+    for page in _pages(asked):
+        page_number += 1
+        yield _group(page_number, f"Page {page_number}", language)
+        for section in page:
+            if _is_array(section):
+                rows = _array(asked, section, language, number)
+            else:
+                rows = [row for one in section.questions for row in _single(asked, section, one, language)]
+            for row in rows:
+                if row["class"] == "Q":
+                    number += 1
+                    row["id"] = str(number)
+                else:
+                    row["related_id"] = str(number)
+                yield row
+
+
+def _token(asked: Questionnaire, name: str, place: int) -> str:
+    """What the participant list gives: the token for the respondent, then its attributes in order."""
+    others = [one for one in asked.identifiers if one != asked.survey.respondent]
+    return TOKENS[0] if name == asked.survey.respondent else TOKENS[min(others.index(name) + 1, len(TOKENS) - 1)]
+
+
+def _group(number: int, name: str, language: str) -> dict[str, str]:
+    return {
+        "id": str(number),
+        "class": "G",
+        "type/scale": f"G{number}",
+        "name": name,
+        "relevance": "1",
+        "language": language,
+    }
+
+
+def _is_array(section: Section) -> bool:
+    first, *others = section.questions
+    return bool(others) and section.likert and all(one.options == first.options for one in others)
+
+
+def _array(asked: Questionnaire, section: Section, language: str, number: int) -> list[dict[str, str]]:
+    first = section.questions[0]
+    head = _question(asked, section.id, "F", _addressed(asked, section.stem, language), language)
+    head |= {"random_order": "1" if section.random_order else ""}
+    rows = [head]
+    for place, question in enumerate(section.questions):
+        rows.append(
+            {
+                "id": str(number * 1000 + 1000 + place),
+                "class": "SQ",
+                "type/scale": "0",
+                "name": question.id,
+                "relevance": _shown(asked, question) or "1",
+                "text": _addressed(asked, question.text, language),
+                "language": language,
+            }
+        )
+    return rows + _answers(first, language)
+
+
+def _single(asked: Questionnaire, section: Section, question: Question, language: str) -> list[dict[str, str]]:
+    kind = {"consent": "Y", "likert": "L", "choice": "L", "number": "N", "text": "T"}[question.kind]
+    words = _addressed(asked, question.text, language)
+    stem = _addressed(asked, section.stem, language)
+    row = _question(asked, question.id, kind, f"{stem} {words}" if stem else words, language)
+    row["relevance"] = " and ".join(filter(None, [row["relevance"], _shown(asked, question)])) or "1"
+    row["mandatory"] = "Y" if question.kind == "consent" else "N"
+    if question.minimum is not None:
+        row["min_num_value_n"] = f"{question.minimum:g}"
+    if question.maximum is not None:
+        row["max_num_value_n"] = f"{question.maximum:g}"
+    return [row, *_answers(question, language)]
+
+
+def _question(asked: Questionnaire, name: str, kind: str, text: str, language: str) -> dict[str, str]:
+    consented = "" if name == "consent" or not asked.survey.consent else "consent.NAOK == 'Y'"
+    return {
+        "class": "Q",
+        "type/scale": kind,
+        "name": name,
+        "relevance": consented or "1",
+        "text": text,
+        "language": language,
+        "mandatory": "N",
+        "other": "N",
+    }
+
+
+def _answers(question: Question, language: str) -> list[dict[str, str]]:
+    codes = platform_codes(question)
+    return [
+        {
+            "class": "A",
+            "type/scale": "0",
+            "name": codes[option.code],
+            "text": escaped(_in(option.label, language)),
+            "language": language,
+        }
+        for option in question.options
+    ]
+
+
+def _addressed(asked: Questionnaire, text: Mapping[str, Mapping[str, str]], language: str) -> str:
+    """The words, or an expression that chooses them by the rating source."""
+    other, own = (escaped(_in(text[address], language)) for address in ("other", "self"))
+    address = asked.survey.address
+    if other == own or address is None:
+        return other
+    said = [words.replace('"', "&quot;") for words in (own, other)]
+    return f'{{if({address.column}.NAOK == "{_code(asked, address.column, address.self_)}", "{said[0]}", "{said[1]}")}}'
+
+
+def _code(asked: Questionnaire, id: str, value: str) -> str:
+    for question in asked.questions:
+        if question.id == id and question.options:
+            return platform_codes(question).get(value, value)
+    return value
+
+
+def _shown(asked: Questionnaire, question: Question) -> str:
+    parts = [
+        " or ".join(f"{name}.NAOK == '{_code(asked, name, value)}'" for value in values)
+        for name, values in question.show_if.items()
+    ]
+    return " and ".join(f"({part})" for part in parts)
+
+
+# Back -----------------------------------------------------------------------------------------------
+
+
+def sniff(head: Head) -> float:
+    rows = head.rows[:2] or ([_variables(head.source)] if head.kind == "sav" else [])
+    told = [set(row) for row in rows]
+    if any({"submitdate", "lastpage", "startlanguage"} <= row for row in told):
+        return 0.95
+    return 0.0
+
+
+def _variables(source: Source) -> list[str]:
+    """The variable names of a .sav file, from its dictionary alone."""
+    import pyreadstat
+
+    try:
+        return list(pyreadstat.read_sav(str(source.path), metadataonly=True)[1].column_names)
+    except Exception:  # a damaged file: its own reader will say so
+        return []
+
+
+def read(source: Source, survey: Any, options: Options) -> Raw:
+    """An export of LimeSurvey: CSV of the web page or the remote control, VV, XLSX, or .sav."""
+    asked = questionnaire(survey)
+    table, texts, first = _table(source, survey)
+    known = _columns(asked)
+    bindings = {column: known[_plain(column)] for column in table.columns if _plain(column) in known}
+    marks = {column: OWN[column] for column in table.columns if OWN.get(column)}
+    if "submitdate" in table:
+        answers = table["submitdate"].astype(str)
+        empty = answers.isin(["", mark("not_asked")])
+        complete = pd.Series(["false" if nothing else "true" for nothing in empty], table.index, name="complete")
+        table = pd.concat([table, complete], axis=1)
+    marks.pop("submitdate", None)
+    codes = {
+        question.id: {theirs: ours for ours, theirs in platform_codes(question).items() if theirs != ours}
+        for question in asked.questions
+        if question.options
+    }
+    tokens = {"token": survey.respondent} if survey.respondent and survey.respondent not in table else {}
+    return Raw(
+        table,
+        bindings={**bindings, **marks, **{c: id for c, id in tokens.items() if c in table}},
+        texts=texts,
+        codes={id: table for id, table in codes.items() if table},
+        personal=PERSONAL & set(table.columns) - set(tokens),
+        technical=frozenset(name for name in table.columns if _technical(name)),
+        first_row=first,
+    )
+
+
+def _technical(name: str) -> bool:
+    return bool(
+        OWN.get(name) == "" or name == "submitdate" or re.fullmatch(r"(group|question)?[tT]ime\d*|.*Time", name)
+    )
+
+
+def _columns(asked: Questionnaire) -> dict[str, str]:
+    """The column of each question, as the exports head it → our id."""
+    found = {name: name for name in asked.identifiers}
+    for section in asked.sections:
+        for question in section.questions:
+            found[f"{section.id}[{question.id}]" if _is_array(section) else question.id] = question.id
+    return found
+
+
+def _plain(column: str) -> str:
+    """'lead_l1' of a VV or .sav file is 'lead[l1]' of a CSV."""
+    found = re.fullmatch(r"([A-Za-z][A-Za-z0-9]*)_([A-Za-z0-9]+)", column)
+    return f"{found[1]}[{found[2]}]" if found else column
+
+
+def _table(source: Source, survey: Any) -> tuple[pd.DataFrame, dict[str, str], int]:
+    """The answers as text, the question texts by column, and the number of the first row of answers."""
+    if source.kind == "xlsx":
+        rows = workbook_rows(source)
+        names = unique_names(next(rows, []), source)
+        return pd.DataFrame([row[: len(names)] for row in rows], columns=names, dtype=object), {}, 2
+    if source.kind != "text":
+        return _statistics_file(source, survey)
+    first, second = _two_rows(source)
+    if "submitdate" not in first and "submitdate" in second:  # VV: texts above codes
+        table = text_table(source, names=unique_names(second, source), skip=2).to_pandas().astype(object)
+        return table.map(_vv), dict(zip(second, first)), 3
+    return text_table(source).to_pandas().astype(object), _texts(first), 2
+
+
+def _statistics_file(source: Source, survey: Any) -> tuple[pd.DataFrame, dict[str, str], int]:
+    """A .sav of LimeSurvey, in which a yes/no question is 1 for yes and 2 for no."""
+    from cocoanalysis.fieldwork.spss import read as read_spss
+
+    raw = read_spss(source, survey, source.options)
+    table = pd.DataFrame({name: raw.column(name) for name in raw.columns})
+    if "consent" in table:
+        table["consent"] = table["consent"].replace({"1": "true", "2": "false"})
+    return table, dict(raw.texts), 1
+
+
+def _two_rows(source: Source) -> tuple[list[str], list[str]]:
+    from cocoanalysis.fieldwork.opening import head
+
+    rows = [list(row) for row in head(source, 2).rows]
+    return rows[0], rows[1] if len(rows) > 1 else []
+
+
+def _texts(header: Iterable[str]) -> dict[str, str]:
+    """'How often … [recognise good work]', as the export with question texts heads a sub-question."""
+    found = ((column, re.fullmatch(r".*\[(.+)\]\s*", column, re.DOTALL)) for column in header)
+    return {column: match[1] for column, match in found if match and " " in match[1]}
+
+
+def _vv(cell: Any) -> Any:
+    """A cell of a VV file: only there 'not shown' is told from 'left empty'."""
+    if cell == "{question_not_shown}":
+        return mark("not_asked")
+    if isinstance(cell, str) and "{" in cell:
+        for theirs, ours in (("{cr}", "\r"), ("{newline}", "\n"), ("{tab}", "\t"), ("{quote}", '"')):
+            cell = cell.replace(theirs, ours)
+    return cell
+
+
+register(Platform("limesurvey", sniff=sniff, read=read, write=write, title="LimeSurvey"))
