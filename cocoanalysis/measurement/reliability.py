@@ -15,7 +15,7 @@ from scipy import stats
 
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.confirmatory import cfa
-from cocoanalysis.measurement.correlations import checked_items, correlation_of
+from cocoanalysis.measurement.correlations import Correlations, checked_items, correlation_of, definite
 from cocoanalysis.measurement.extraction import LOWEST, minres, ml
 from cocoanalysis.measurement.generalfactor import omega
 from cocoanalysis.measurement.items import Scales, alpha_of, item_faults, item_rest, pairwise_covariance, scale_items
@@ -239,49 +239,66 @@ def _composite(name: str, chosen: Selection) -> list[Diagnostic]:
 def _scale_row(
     name: str, chosen: Selection, method: str, level: float
 ) -> tuple[dict[str, Any], pd.DataFrame, list[Diagnostic]]:
-    frame = chosen.frame.dropna(how="all")
-    p = frame.shape[1]
-    if p < 2:
-        raise ModelError(f"The scale '{name}' has {p} item; reliability needs at least two.", code="TooFewItems")
+    """The row of one scale, the rows of its items, and what a reader must know."""
     faults = item_faults(name, chosen)
+    frame = _usable_scale(name, chosen.frame.dropna(how="all"), faults)
+    covariance = pairwise_covariance(frame.to_numpy())
+    n = _smallest_pair(name, frame)
+    alpha = float(pingouin.cronbach_alpha(frame)[0])  # its interval is rounded to three digits: ours is not
+    row: dict[str, Any] = {"scale": name, "n_items": frame.shape[1], "n": n, "alpha": alpha}
+    row["alpha_lower"], row["alpha_upper"] = feldt_interval(alpha, n, frame.shape[1], level)
+    rest, dropped = item_rest(covariance)
+    row["mean_item_rest"] = float(rest.mean())
+    cells, loadings, reasons = _model_cells(name, frame, covariance, n, method, level)
+    items = {"scale": name, "item": list(map(str, frame.columns)), "mean": frame.mean().to_numpy()}
+    items |= {"sd": np.sqrt(np.diag(covariance)), "item_rest": rest, "alpha_if_dropped": dropped, "loading": loadings}
+    return row | cells, pd.DataFrame(items), faults + reasons
+
+
+def _usable_scale(name: str, frame: pd.DataFrame, faults: list[Diagnostic]) -> pd.DataFrame:
+    if frame.shape[1] < 2:
+        raise ModelError(
+            f"The scale '{name}' has {frame.shape[1]} item; reliability needs at least two.", code="TooFewItems"
+        )
     broken = [d for d in faults if d.code in ("AllMissing", "ConstantItem")]
     if broken:
         raise ModelError(
             f"{' '.join(d.reason for d in broken)} Leave such an item out of the scale.", code=broken[0].code
         )
-    values = frame.to_numpy()
-    covariance = pairwise_covariance(values)
-    answered = (~np.isnan(values)).astype(float)
+    return frame
+
+
+def _smallest_pair(name: str, frame: pd.DataFrame) -> int:
+    """The smallest number of answers to any pair of items; three at least."""
+    answered = frame.notna().to_numpy().astype(float)
     n = int((answered.T @ answered).min())
-    alpha = float(pingouin.cronbach_alpha(frame)[0])  # its interval is rounded to three digits: ours is not
-    row = {"scale": name, "n_items": p, "n": n, "alpha": alpha}
-    row["alpha_lower"], row["alpha_upper"] = feldt_interval(alpha, n, p, level)
-    rest, dropped = item_rest(covariance)
-    row["mean_item_rest"] = float(rest.mean())
-    loadings = np.full(p, np.nan)
-    if p > 2:
-        gaps = bool(np.isnan(values).any())
-        fit = one_factor_incomplete(frame) if gaps and method == "implied" else one_factor(covariance)
-        loadings = fit.loadings / np.sqrt(np.diag(covariance))
-        row |= _omega_cells(fit, covariance, n, method, level)
-        faults += _fit_faults(name, list(frame.columns), fit)
-        row["omega_hierarchical"], reasons = _hierarchical(name, covariance, n)
-        faults += reasons
-    else:
+    if n < 3:
+        raise ModelError(
+            f"Some pair of items of '{name}' was answered together by {n} people; reliability needs three at least.",
+            code="TooFewRows",
+        )
+    return n
+
+
+def _model_cells(
+    name: str, frame: pd.DataFrame, covariance: np.ndarray, n: int, method: str, level: float
+) -> tuple[dict[str, float], np.ndarray, list[Diagnostic]]:
+    """Omega, AVE and standardised loadings from the one-factor model, or the reason why there are none."""
+    nothing = np.full(len(covariance), np.nan)
+    if len(covariance) < 3:
         reason = f"{name} has two items, so a factor model of it alone is not identified: omega and AVE are left empty."
-        faults.append(Diagnostic("NotIdentified", reason, "note"))
-    table = pd.DataFrame(
-        {
-            "scale": name,
-            "item": list(map(str, frame.columns)),
-            "mean": frame.mean().to_numpy(),
-            "sd": np.sqrt(np.diag(covariance)),
-            "item_rest": rest,
-            "alpha_if_dropped": dropped,
-            "loading": loadings,
-        }
-    )
-    return row, table, faults
+        return {}, nothing, [Diagnostic("NotIdentified", reason, "note")]
+    try:
+        names = tuple(map(str, frame.columns))
+        definite(Correlations(correlation_of(covariance.copy()), names, n), smooth=False)
+    except ModelError as error:
+        reason = f"{name} carries no factor model, so omega and AVE are left empty. {error}"
+        return {}, nothing, [Diagnostic(error.code, reason)]
+    gaps = bool(frame.isna().to_numpy().any())
+    fit = one_factor_incomplete(frame) if gaps and method == "implied" else one_factor(covariance)
+    cells = _omega_cells(fit, covariance, n, method, level)
+    cells["omega_hierarchical"], reasons = _hierarchical(name, covariance, n)
+    return cells, fit.loadings / np.sqrt(np.diag(covariance)), [*_fit_faults(name, list(names), fit), *reasons]
 
 
 def _omega_cells(fit: OneFactor, covariance: np.ndarray, n: int, method: str, level: float) -> dict[str, float]:

@@ -222,3 +222,19 @@ def test_bootstrap_of_a_rare_answer_does_not_break():
     assert "BootstrapFailures" in {d.code for d in coco.htmt(data, scales, bootstrap=100).diagnostics}
     ordinal = coco.ordinal_reliability(data, bootstrap=20)
     assert len(ordinal.tidy()) == 1
+
+
+def test_case_46_a_repeated_item_leaves_omega_empty_and_is_named(keyed, scales):
+    data = keyed[scales["A"][:3]].assign(again=keyed["A2"])
+    found = coco.reliability(data)
+    assert found.tidy()["alpha"].notna().all()
+    assert found.tidy()["omega_total"].isna().all()
+    fault = next(d for d in found.diagnostics if d.code == "Dependency")
+    assert "A2 = again" in fault.reason
+
+
+def test_items_that_nobody_answered_together_are_refused():
+    data = pd.DataFrame({"a": [1.0, 2, 3, np.nan, np.nan, np.nan], "b": [np.nan, np.nan, np.nan, 1, 2, 3]})
+    with pytest.raises(ModelError) as error:
+        coco.reliability(data)
+    assert error.value.code == "TooFewRows"
