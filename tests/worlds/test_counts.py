@@ -1,0 +1,51 @@
+"""The committed counts of verdicts: of this plan and these worlds, made by this code, and within the rule's promise."""
+
+from pathlib import Path
+
+import pytest
+
+from cocoanalysis.propositions.plan import read_plan
+from cocoanalysis.worlds.power import SEED, power, read_power
+from cocoanalysis.worlds.world import read_world
+
+HOME = Path(__file__).parents[2] / "surveys" / "cocreation"
+WORLDS = {path.stem: path for path in [HOME / "world.yaml", *sorted((HOME / "worlds").glob("*.yaml"))]}
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return read_plan(HOME)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_counts_are_of_this_plan_and_world_and_come_out_again(plan, name):
+    world = read_world(WORLDS[name])
+    kept = read_power(HOME / "power" / f"{name}.json", plan, world)
+    again = power(plan, world, replicates=2, seed=SEED)
+    assert (again.verdicts[0] == kept.verdicts[0][:2]).all()
+    assert kept.glance()["failed"].item() == 0
+
+
+def test_the_null_world_has_a_false_verdict_in_at_most_alpha_of_the_studies(plan):
+    row = read_power(HOME / "power" / "null.json").glance().iloc[0]
+    assert row["studies"] == 1000
+    assert row["any_wrong"] <= plan.form.alpha + 1.645 * row["any_wrong_se"]
+
+
+def test_nine_in_ten_planted_verdicts_are_found_over_200_seeds():
+    row = read_power(HOME / "power" / "world.json").glance().iloc[0]
+    assert row["studies"] == 200
+    assert row["right"] > 0.9
+
+
+def test_larger_studies_reach_more_verdicts(plan):
+    found = read_power(HOME / "power" / "sizes.json", plan, read_world(HOME))
+    right = found.glance()["right"]
+    assert right.is_monotonic_increasing
+    assert len(found.enough("H3a", verdict="negligible", probability=0.8)) < len(found.sizes)
+
+
+@pytest.mark.parametrize("name", ["method-ideal-marker", "method-poor-marker", "reverse", "omitted-confounder"])
+def test_the_rule_alone_is_fooled_by_rivals(name):
+    """A regression cannot tell these worlds from a true one: the counts must say so, loudly."""
+    assert read_power(HOME / "power" / f"{name}.json").glance()["any_wrong"].item() > 0.9
