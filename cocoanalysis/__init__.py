@@ -66,6 +66,10 @@ PUBLIC = {
     "dominance": "propositions.dominance",
     "necessity": "propositions.necessity",
     "check_regression": "propositions.checks",
+    "split_cluster": "propositions.bias",
+    "marker_technique": "propositions.bias",
+    "method_factor": "propositions.bias",
+    "harman": "propositions.bias",
     "multiverse": "propositions.multiverse",
     # worlds: what would we see if …?
     "World": "worlds.world",
