@@ -20,6 +20,15 @@ def test_the_committed_schema_is_fresh(kind):
     jsonschema.Draft202012Validator.check_schema(editors.json_schema(kind))
 
 
+def test_the_page_of_the_manual_is_fresh_and_names_every_key():
+    page = editors.reference_text()
+    assert (FOLDER.parent / "docs" / "files.md").read_text(encoding="utf-8") == page
+    for entry in editors._entries():
+        assert all(f"`{field.alias or name}`" in page for name, field in entry.model_fields.items())
+    assert "Annotated" not in page
+    assert "typing" not in page
+
+
 @pytest.mark.parametrize(("path", "kind"), FILES, ids=lambda value: getattr(value, "stem", value))
 def test_bundled_files_satisfy_their_schema(path, kind):
     validator = jsonschema.Draft202012Validator(editors.json_schema(kind))
