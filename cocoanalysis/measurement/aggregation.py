@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from cocoanalysis.errors import Diagnostic, ModelError, ResponseError, listed, one_of
+from cocoanalysis.measurement.correlations import checked_items
 from cocoanalysis.responses.selection import numeric_frame, select
 from cocoanalysis.result import Result
 
@@ -263,6 +264,8 @@ def icc(
 
 
 def _usable(name: str, parts: Components) -> None:
+    if not len(parts.sizes):
+        raise ModelError(f"Nobody answered '{name}'; leave it out.", code="AllMissing")
     if len(parts.sizes) < 2 or parts.sizes.max() < 2:
         raise ModelError(
             f"'{name}' has {len(parts.sizes)} groups with at most {parts.sizes.max():.0f} answers each; "
@@ -509,7 +512,7 @@ def within_between(data: Any, variables: Sequence[str], cluster: str) -> WithinB
     [-0.63]
     """
     source = nested(data, variables, cluster)
-    names = list(source.frame.columns)
+    names = list(checked_items(source.frame).columns)
     pairs = [(x, y) for i, x in enumerate(names) for y in names[i + 1 :]]
     if not pairs:
         raise ModelError("Correlations need at least two variables.", code="TooFewItems")
@@ -528,6 +531,12 @@ def _pair(source: Nested, x: str, y: str) -> dict[str, float]:
     def correlation(table: np.ndarray) -> float:
         return float(np.corrcoef(table.T)[0, 1]) if (table.std(axis=0) > 0).all() and len(table) > 2 else np.nan
 
+    if len(values) < 3 or (values.std(axis=0) == 0).any():
+        raise ModelError(
+            f"{len(values)} people answered both '{x}' and '{y}', with answers that do not vary; "
+            "a correlation needs three people and answers that differ.",
+            code="TooFewRows",
+        )
     etas = np.sqrt(spread.var(axis=0) / values.var(axis=0))
     return {
         "n": len(values),

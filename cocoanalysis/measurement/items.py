@@ -92,6 +92,7 @@ def item_analysis(
     []
     """
     groups = scale_items(data, items if scales is None else scales, composites=True)
+    _refuse_too_few(data)
     tables, diagnostics = [], []
     for name, members in groups.items():
         chosen = select(data, list(members), keyed=keyed)
@@ -105,6 +106,12 @@ def item_analysis(
     counts = category_counts(raw)
     settings = {"keyed": keyed, "missing": "pairwise"}
     return ItemAnalysis(table, counts, tuple(diagnostics), settings, raw.survey, raw.ledger, raw.provenance)
+
+
+def _refuse_too_few(data: Any) -> None:
+    rows = len(getattr(data, "frame", data))
+    if rows < 2:
+        raise ModelError(f"Items are described over people, and the data have {rows} row(s).", code="TooFewRows")
 
 
 def scale_items(data: Any, scales: Any = None, *, composites: bool = False) -> dict[str, list[str]]:
@@ -204,7 +211,8 @@ def pairwise_covariance(values: np.ndarray) -> np.ndarray:
 def alpha_of(covariance: np.ndarray) -> np.ndarray:
     """Coefficient alpha of covariance matrices (… × p × p); Guttman (1945), Cronbach (1951)."""
     p = covariance.shape[-1]
-    share = np.trace(covariance, axis1=-2, axis2=-1) / covariance.sum(axis=(-2, -1))
+    total = covariance.sum(axis=(-2, -1))
+    share = np.trace(covariance, axis1=-2, axis2=-1) / np.where(total > 0, total, np.nan)
     return p / (p - 1) * (1 - share)
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.confirmatory import cfa
-from cocoanalysis.measurement.correlations import Correlations, checked_items, correlation_of, definite
+from cocoanalysis.measurement.correlations import SINGULAR, Correlations, checked_items, correlation_of, definite
 from cocoanalysis.measurement.extraction import LOWEST, minres, ml
 from cocoanalysis.measurement.generalfactor import omega
 from cocoanalysis.measurement.items import Scales, alpha_of, item_faults, item_rest, pairwise_covariance, scale_items
@@ -360,11 +360,11 @@ def _bootstrap_cells(
 
 
 def _omega_by(method: str, covariance: np.ndarray) -> float:
-    if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance)[0] <= 0:
+    correlations = correlation_of(covariance.copy())
+    if not np.isfinite(correlations).all() or np.linalg.eigvalsh(correlations)[0] <= SINGULAR:
         return np.nan
     if method == "psych":
-        matrix = correlation_of(covariance.copy())
-        return float(1 - minres(matrix, 1).uniquenesses.sum() / matrix.sum())
+        return float(1 - minres(correlations, 1).uniquenesses.sum() / correlations.sum())
     fit = one_factor(covariance)
     if not fit.converged or fit.heywood.any():
         return np.nan
