@@ -24,7 +24,7 @@ from cocoanalysis.measurement.bundles import write_lavaan, write_mplus
 from cocoanalysis.measurement.composites import CompositeReliability, composite_reliability
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
-from cocoanalysis.measurement.factor_scores import SCORES, ordinal_modes
+from cocoanalysis.measurement.factor_scores import SCORES, covariate_level, ordinal_modes
 from cocoanalysis.measurement.fitting import Solution, minimise, rank_deficit
 from cocoanalysis.measurement.inference import (
     Problem,
@@ -484,6 +484,8 @@ class Fit(Result):
                 found = SCORES[method](block, implied, data)
             else:
                 found = ordinal_modes(block, implied, *self._coded(block, implied, data))
+            if not self.problem.meanstructure:
+                found = found + covariate_level(block, implied, self.problem.samples[k].mean, self.problem.x[k])
             parts.append(pd.DataFrame(found, index=rows, columns=list(block.latent)))
         scores = pd.concat(parts)
         return scores if len(parts) == 1 else scores.reindex(frame.index[frame.index.isin(scores.index)])

@@ -97,6 +97,14 @@ def ordinal_modes(block: Block, implied: Implied, data: np.ndarray, cuts: list[n
     return eta
 
 
+def covariate_level(block: Block, implied: Implied, mean: np.ndarray, x: tuple[int, ...]) -> np.ndarray:
+    """What fixed covariates at their means add to the factors, when the model has no means of its own, (factors,)."""
+    level = np.zeros(block.m)
+    for i in x:
+        level[block.factors.index(block.observed[i])] = mean[i]
+    return (implied.reduced @ level)[: len(block.latent)]
+
+
 def residual_variances(block: Block, implied: Implied) -> np.ndarray:
     from cocoanalysis.measurement.ordinal import completed_variances
 

@@ -101,26 +101,31 @@ def _scoring(problem: Discrepancy, start: np.ndarray) -> Solution:
         decrement = -float(gradient @ step)
         if decrement <= DECREMENT:
             return Solution(theta + step if decrement >= 0 else theta, value, True, iteration)
-        length, _ = _line_search(problem, theta, step, value, decrement)
+        if decrement < NEAR:
+            near = _secant(problem, theta, value, gradient, information, iteration)
+            if near is not None:
+                return near
+        whole = problem.scoring(theta + step)
+        if np.isfinite(whole[0]) and whole[0] <= value - 1e-4 * decrement:
+            theta, (value, gradient, information) = theta + step, whole
+            continue
+        length = _line_search(problem, theta, step, value, decrement)
         if length == 0.0:
             flat = decrement < 1e-11
             return Solution(theta, value, flat, iteration, "" if flat else "No step lowers the discrepancy any more.")
         theta = theta + length * step
-        if length == 1.0 and decrement < NEAR:
-            near = _secant(problem, theta, information, iteration)
-            if near is not None:
-                return near
         value, gradient, information = problem.scoring(theta)
     return Solution(theta, value, False, ITERATIONS, f"{ITERATIONS} iterations were not enough.")
 
 
-def _secant(problem: Discrepancy, theta: np.ndarray, information: np.ndarray, iteration: int) -> Solution | None:
+def _secant(
+    problem: Discrepancy, theta: np.ndarray, value: float, gradient: np.ndarray, information: np.ndarray, iteration: int
+) -> Solution | None:
     """BFGS in the metric of the information matrix; None when it does not arrive (scoring goes on)."""
     try:
         inverse = np.linalg.inv(information)
     except np.linalg.LinAlgError:
         return None
-    value, gradient = problem.gradient(theta)
     for more in range(1, 60):
         if not np.isfinite(value):
             return None
@@ -151,16 +156,17 @@ def _solve(information: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         return vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), floor))
 
 
-def _line_search(problem: Discrepancy, theta, step, value: float, decrement: float) -> tuple[float, float]:
+def _line_search(problem: Discrepancy, theta: np.ndarray, step: np.ndarray, value: float, decrement: float) -> float:
+    """A shorter step that lowers the discrepancy enough, as a fraction; 0 when there is none."""
     length = 1.0
     for _ in range(40):
         new = problem.value(theta + length * step)
         if np.isfinite(new) and new <= value - 1e-4 * length * decrement:
-            return length, new
+            return length
         if np.isfinite(new) and decrement * length < 1e-11 and new <= value + 1e-14 * max(1.0, abs(value)):
-            return length, new
+            return length
         length *= 0.5
-    return 0.0, value
+    return 0.0
 
 
 def _quasi_newton(problem: Discrepancy, start: np.ndarray) -> np.ndarray:

@@ -122,15 +122,17 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
         return prepare_two_level(data, parsed, call)
     raw = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
     names = model_variables(parsed, raw.columns)
-    ordered = ordered_names(data, raw, names, call)
+    covariates = {n for level in parsed.level_blocks for n in classify(parsed.at_level(level)).exogenous}
+    ordered = [n for n in ordered_names(data, raw, names, call) if n not in covariates]
     estimator = chosen_estimator(call, ordered)
     groups, member = group_members(raw, call.group)
-    selection = select(data, names)
+    selection = _selected(data, names)
     frame, recode = collapsed(selection.frame, ordered, call.collapse)
     options = table_options(parsed, call, estimator, ordered, groups, frame)
     missing = missing_treatment(call, estimator, bool(ordered), frame)
     options = replace(options, meanstructure=options.meanstructure or missing == "fiml" or call.missing == "fiml")
     weights, clusters = row_weights(raw, call.weights), cluster_codes(raw, call.cluster)
+    _check_group_blocks(parsed, groups)
     table = build(parsed, options)
     x_names = exogenous_of(table)
     keep = usable_rows(frame, member, missing, x_names, weights, call)
@@ -157,6 +159,43 @@ def drawn_rows(source: pd.DataFrame, call: Call, rng: np.random.Generator) -> np
     codes = pd.factorize(source[call.group].astype(str))[0]
     parts = [positions[codes == g] for g in range(codes.max() + 1)]
     return np.concatenate([part[rng.integers(0, len(part), len(part))] for part in parts])
+
+
+def _selected(data: Any, names: Sequence[str]) -> Any:
+    """The model's variables as numbers; of `Responses` the items keyed, everything else as it is."""
+    survey = getattr(data, "survey", None)
+    if survey is None:
+        return select(data, names)
+    items = [n for n in names if n in survey.items]
+    chosen = select(data, items, extra=[n for n in names if n not in survey.items])
+    return replace(chosen, frame=chosen.frame[list(names)])
+
+
+def _check_group_blocks(model: Model, groups: Sequence[str]) -> None:
+    """``group:`` blocks name groups that exist, and all groups hold the same variables."""
+    for label in model.groups:
+        if label not in groups and label not in {str(k + 1) for k in range(len(groups))}:
+            raise ModelError(
+                f"The syntax has a block 'group: {label}', but the groups are {listed(groups)}."
+                f"{suggestion(label, groups)}",
+                code="UnknownGroup",
+            )
+    if not model.groups:
+        return
+    found = [set(classify(_of_one_group(model, g, groups)).observed) for g in range(len(groups))]
+    everywhere, anywhere = set(found[0]), set(found[0])
+    for other in found[1:]:
+        everywhere, anywhere = everywhere & other, anywhere | other
+    if everywhere != anywhere:
+        raise ModelError(
+            f"The groups' models hold different variables ({listed(sorted(anywhere - everywhere))} not in all of "
+            "them); every group needs the same.",
+            code="GroupsDiffer",
+        )
+
+
+def _of_one_group(model: Model, g: int, groups: Sequence[str]) -> list[Any]:
+    return [t for t in model.terms if t.group in (None, groups[g], str(g + 1))]
 
 
 # Variables, groups, rows --------------------------------------------------------------------------
@@ -416,42 +455,45 @@ def _assemble(
     diagnostics = sample_warnings(masks, weights, clusters, call)
     rows = tuple(frame.index[mask] for mask in masks)
     if ordered:
-        order = list(dict.fromkeys(n for k, v in table.names.items() if k[0] == 1 for n in v.observed))
+        orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
         levels = categories(frame[keep], ordered)
         found = [
             ordinal_moments(
                 frame.loc[mask, order], ordered, list(x_names), missing,
                 None if weights is None else weights[mask], levels=levels, group=label or None,
             )
-            for mask, label in zip(masks, groups)
+            for mask, label, order in zip(masks, groups, orders)
         ]  # fmt: skip
         problem = ordinal_problem(table, found, settings)
         diagnostics += [d for m in found for d in m.diagnostics]
         start = ordinal_start(problem, found)
         return Prepared(problem, start, None, settings, tuple(groups), frame, diagnostics=diagnostics, rows=rows)
-    names = list(table.names[1, 1].observed)
-    at = [list(frame.columns).index(n) for n in names]
-    samples, patterns, h1 = _continuous_samples(names, values[:, at], masks, groups, weights, clusters)
+    orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
+    place = {name: k for k, name in enumerate(frame.columns)}
+    columns = [[place[n] for n in order] for order in orders]
+    data = [values[np.ix_(mask, at)] for mask, at in zip(masks, columns)]
+    samples, patterns, h1 = _continuous_samples(orders, data, masks, groups, weights, clusters)
     problem = continuous_problem(table, samples, settings, patterns, h1)
     start = starting_values(problem.table, problem.structure, [s.cov for s in samples], [s.mean for s in samples])
     return Prepared(problem, start, None, settings, tuple(groups), frame, diagnostics=diagnostics, rows=rows)
 
 
-def _continuous_samples(names, values, masks, groups, weights, clusters):
+def _continuous_samples(orders, data, masks, groups, weights, clusters):
     """Samples of all groups; with missing cells also their patterns and the saturated estimates."""
     parts = []
-    for mask in masks:
+    for values, mask in zip(data, masks):
         w = None if weights is None else weights[mask]
         c = None if clusters is None else pd.factorize(clusters[mask])[0]
-        parts.append((values[mask], w, c))
-    if not any(np.isnan(data).any() for data, _, _ in parts):
-        samples = [sample_of(names, *part) for part in parts]
+        parts.append((values, w, c))
+    if not any(np.isnan(values).any() for values in data):
+        samples = [sample_of(names, *part) for names, part in zip(orders, parts)]
         _check_all(samples, groups)
         return samples, None, None
-    patterns = [Patterns.of(data, w) for data, w, _ in parts]
+    patterns = [Patterns.of(values, w) for values, w, _ in parts]
     h1 = [saturated(p) for p in patterns]
     samples = [
-        Sample(tuple(names), p.n, best[0], best[1], data, w, c) for p, best, (data, w, c) in zip(patterns, h1, parts)
+        Sample(tuple(names), p.n, best[0], best[1], values, w, c)
+        for names, p, best, (values, w, c) in zip(orders, patterns, h1, parts)
     ]
     _check_all(samples, groups)
     return samples, patterns, h1

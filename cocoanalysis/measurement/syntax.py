@@ -186,9 +186,9 @@ def _is_block(statement: Sequence[Token]) -> bool:
 
 def _open_block(statement: Sequence[Token], blocks: dict[str, str | None]) -> None:
     head = statement[0]
-    if len(statement) != 3:
+    if len(statement) < 3:
         raise fault(f"'{head.text}:' needs one number or label after it, as in 'level: 1'", head.line, head.column)
-    blocks[head.text.lower()] = statement[2].text.strip("\"'")
+    blocks[head.text.lower()] = _text(statement[2:]).strip("\"'")
     if head.text.lower() == "group":
         blocks["level"] = None
 

@@ -232,6 +232,34 @@ def test_every_registered_estimator_fits(hs, estimator):
     assert (fit.tidy().se.dropna() >= 0).all()
 
 
+def test_blocks_of_groups_may_differ_in_their_model(hs):
+    """lavaan 0.6-14 prints χ²(15) = 28.34736465 for this model."""
+    model = (
+        "group: Pasteur\nvisual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\n"
+        "group: Grant-White\ntextual =~ x5 + x4 + x6\nvisual =~ x3 + x1 + x2\nx1 ~~ x4"
+    )
+    fit = coco.cfa(hs, model, group="school")
+    assert fit.test.chi2 == pytest.approx(28.34736465, abs=1e-6)
+    assert fit.test.df == 15
+    with pytest.raises(ModelError, match="Did you mean 'Grant-White'"):
+        coco.cfa(hs, model.replace("Grant-White", "Grant-Whit"), group="school")
+
+
+def test_ordinal_scores_do_not_depend_on_the_parameterisation(bfi):
+    delta, theta = (
+        coco.cfa(bfi, ORDINAL.splitlines()[0], ordered=ITEMS, std_lv=True, parameterization=p).scores("ebm")
+        for p in ("delta", "theta")
+    )
+    assert np.allclose(delta, theta, atol=1e-7)
+
+
+def test_scores_of_incomplete_rows_use_what_is_there():
+    fit = coco.cfa(table("hs1939_miss"), HS)
+    scores = fit.scores()
+    assert scores.notna().all().all()
+    assert len(scores) == 301
+
+
 def test_unknown_estimator_is_named(hs):
     with pytest.raises(ModelError, match="Did you mean 'mlr'"):
         coco.cfa(hs, HS, estimator="mlrr")
