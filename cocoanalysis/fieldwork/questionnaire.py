@@ -16,6 +16,10 @@ Words = Mapping[str, str]  # language → text
 Kind = Literal["consent", "likert", "choice", "number", "text"]
 KINDS: dict[str, Kind] = {"categorical": "choice", "numeric": "number", "text": "text"}
 ADDRESSES = ("other", "self")
+AGREE: dict[str, dict[str, str]] = {  # the two answers to consent, by code
+    "yes": {"en": "I agree", "da": "Jeg er enig", "de": "Ich stimme zu"},
+    "no": {"en": "I do not agree", "da": "Jeg er ikke enig", "de": "Ich stimme nicht zu"},
+}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pandas as pd
 from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
 from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
 from cocoanalysis.fieldwork.questionnaire import (
+    AGREE,
     Question,
     Questionnaire,
     Section,
@@ -27,8 +28,6 @@ from cocoanalysis.fieldwork.questionnaire import (
 
 LANGUAGES = {"en": "English", "da": "Dansk", "de": "Deutsch", "nb": "Norsk", "sv": "Svenska", "fr": "Français"}
 TYPES = {"number": "decimal", "text": "text"}
-AGREE = {"yes": {"en": "I agree", "da": "Jeg er enig", "de": "Ich stimme zu"}}
-AGREE["no"] = {"en": "I do not agree", "da": "Jeg er ikke enig", "de": "Ich stimme nicht zu"}
 SET_BY_LINK = {"en": "Set by the link.", "da": "Sættes af linket.", "de": "Wird vom Link gesetzt."}
 MARKS = {
     "start": "started",
