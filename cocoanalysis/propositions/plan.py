@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from cocoanalysis.errors import PlanError, listed, suggestion
 from cocoanalysis.instrument.fileform import Entry, Id, Label, Version
@@ -245,6 +245,13 @@ class Plan:
             responses = responses.exclude(exclusion.rule, origin="plan")
         return responses
 
+    def deviated(self, deviations: Sequence[DeviationEntry]) -> Plan:
+        """The plan as it was carried out; a deviation that names what is not there is a PlanError."""
+        form = self.form
+        for one in deviations:
+            form = form.model_copy(update=_changed(form, one))
+        return replace(self, form=form)
+
     def variables(self) -> list[str]:
         """Every score, item or background question that the plan needs."""
         names = [name for hypothesis in self.hypotheses for name in hypothesis.names()]
@@ -258,6 +265,27 @@ class Plan:
 
     def _size(self, family: str) -> int:
         return sum(hypothesis.family == family for hypothesis in self.hypotheses)
+
+
+def _changed(form: PlanForm, deviation: DeviationEntry) -> dict[str, Any]:
+    """The part of the form that a deviation changes."""
+    value, setting = deviation.executed, deviation.setting
+    try:
+        if setting == "controls":
+            return {"controls": TypeAdapter(list[Id]).validate_python(value, strict=True)}
+        if setting == "exclusions":
+            known = {exclusion.id: exclusion for exclusion in form.exclusions}
+            kept = [known[one] if isinstance(one, str) else ExclusionEntry.model_validate(one) for one in value]
+            return {"exclusions": kept}
+        estimation = EstimationEntry.model_validate(form.estimation.model_dump() | {setting: value})
+    except (ValidationError, KeyError, TypeError) as error:
+        raise PlanError(
+            f"The deviation in '{setting}' is not one that could have been planned: {value!r} does not fit there.",
+            code="InvalidDeviation",
+        ) from error
+    if estimation.model == "mixed":
+        estimation = estimation.model_copy(update={"vcov": "classical"})
+    return {"estimation": estimation}
 
 
 def read_plan(path: str | Path) -> Plan:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
 from cocoanalysis.propositions import necessity, sources
@@ -23,7 +24,7 @@ from cocoanalysis.propositions.design import variables
 from cocoanalysis.propositions.estimands import ESTIMANDS, Answers, Equation, Estimated, Row, rows_of
 from cocoanalysis.propositions.evidence import Permuted, two_sided
 from cocoanalysis.propositions.gates import Gate, examine
-from cocoanalysis.propositions.plan import EXPECTED, Hypothesis, Plan
+from cocoanalysis.propositions.plan import EXPECTED, DeviationEntry, Hypothesis, Plan
 from cocoanalysis.propositions.regression import Regression, regress
 from cocoanalysis.responses.selection import as_frame
 from cocoanalysis.result import Result
@@ -166,13 +167,23 @@ class Verdicts(Result):
         causal = (
             "Associations in cross-sectional answers: they show no causes, and cannot tell reverse causation apart."
         )
-        return [*super().notes(), causal, self.note, *(str(diagnostic) for diagnostic in self.diagnostics)]
+        count = len(self.deviations.drop_duplicates(["setting", "executed"])) if len(self.deviations) else 0
+        told = [f"{count} deviation(s) from the plan; both results are in .deviations."] if count else []
+        return [*super().notes(), causal, self.note, *told, *(str(diagnostic) for diagnostic in self.diagnostics)]
 
     def _shown(self) -> pd.DataFrame:
         return self.tidy()[PROMISED]
 
 
-def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, exploratory: bool = True) -> Verdicts:
+def judge(
+    plan: Plan,
+    responses: Any,
+    *,
+    seed: int = 0,
+    gates: bool | str = True,
+    exploratory: bool = True,
+    deviations: Sequence[DeviationEntry | Mapping[str, Any]] = (),
+) -> Verdicts:
     """Apply a plan to answers and say for each hypothesis what follows.
 
     Parameters
@@ -185,6 +196,9 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, expl
         diagnostic names those that were left
     exploratory : whether the exploratory families and the between-collaborations rows are estimated (a power study
         leaves them out)
+    deviations : what is done otherwise than planned, besides those in the plan's own `deviations`: each with setting
+        (controls, exclusions, model, vcov, means_from), executed and reason. Both results are in `.deviations`, and
+        the rows are labelled 'confirmatory with deviation'
 
     Returns
     -------
@@ -192,18 +206,23 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, expl
 
     Raises
     ------
-    PlanError : UnknownVariable, NoCluster
+    PlanError : UnknownVariable, NoCluster, InvalidDeviation
     """
+    made = [*plan.form.deviations, *(_deviation(one) for one in deviations)]
+    run = _Run(plan.deviated(made), seed, exploratory)
     survey = getattr(responses, "survey", None)
-    used = plan.exclude(responses) if survey is not None else responses
+    used = run.plan.exclude(responses) if survey is not None else responses
     examined = examine(plan, used, guarding=gates != "all") if gates and survey is not None else ()
-    answers = answers_of(plan, used)
-    claims = guarded(plan, estimate(plan, answers, seed, exploratory), examined, answers, seed)
+    answers, claims, decided = run.on(used, examined)
+    outside = _outside(used)
+    changed = bool(made) or len(outside) > 0
     provenance = getattr(responses, "provenance", "yours")
-    refit = _refitter(plan, answers, provenance, survey)
+    refit = _refitter(run.plan, answers, provenance, survey)
     rows = [_gate_verdict(one, plan, refit) for one in examined]
-    for claim, numbers in zip(claims, decide(plan, claims)):
+    for claim, numbers in zip(claims, decided):
         sentence = claim.row.hypothesis.sentence.get("en", "")
+        if changed and numbers["label"] == "confirmatory":
+            numbers["label"] = "confirmatory with deviation"
         rows.append(
             Verdict(
                 numbers=numbers,
@@ -222,10 +241,94 @@ def judge(plan: Plan, responses: Any, *, seed: int = 0, gates: bool = True, expl
         fitted=len({equation.formula for claim in claims for equation in claim.found.equations}),
         provenance=provenance,
         survey=survey,
-        settings={"alpha": plan.form.alpha, **plan.form.estimation.model_dump(), "seed": seed},
+        settings={"alpha": plan.form.alpha, **run.plan.form.estimation.model_dump(), "seed": seed},
+        deviations=_compared(plan, made, outside, responses, examined, claims, decided, run) if changed else _NONE,
         diagnostics=_unexamined(plan, examined),
         gates=examined,
     )
+
+
+class _Run(NamedTuple):
+    """A plan carried out with a seed."""
+
+    plan: Plan
+    seed: int
+    exploratory: bool
+
+    def on(self, used: Any, gates: Sequence[Gate]) -> tuple[Answers, list[Claim], list[dict[str, Any]]]:
+        """Answers, claims and decided rows on responses after the plan's exclusions."""
+        answers = answers_of(self.plan, used)
+        estimated = estimate(self.plan, answers, self.seed, self.exploratory)
+        claims = guarded(self.plan, estimated, gates, answers, self.seed)
+        return answers, claims, decide(self.plan, claims)
+
+
+DEVIATIONS = ["setting", "planned", "executed", "reason", "hypothesis", "outcome", "predictor", "planned_estimate",
+              "planned_verdict", "executed_estimate", "executed_verdict"]  # fmt: skip
+_NONE = pd.DataFrame(columns=DEVIATIONS)
+
+
+def _deviation(given: DeviationEntry | Mapping[str, Any]) -> DeviationEntry:
+    if isinstance(given, DeviationEntry):
+        return given
+    reason = given.get("reason")
+    try:
+        return DeviationEntry.model_validate({**given, "reason": {"en": reason} if isinstance(reason, str) else reason})
+    except ValidationError as error:
+        raise PlanError(
+            "A deviation has the keys setting (controls, exclusions, model, vcov or means_from), executed and reason; "
+            f"{listed(given)} came.",
+            code="InvalidDeviation",
+        ) from error
+
+
+def _outside(used: Any) -> list[str]:
+    """Rules by which rows were left out that are not the plan's."""
+    ledger = getattr(used, "ledger", None)
+    if ledger is None or "origin" not in ledger:
+        return []
+    rows = ledger[(ledger["step"] == "exclude") & (ledger["origin"] != "plan") & (ledger["rows"] > 0)]
+    return list(rows["rule"])
+
+
+def _compared(
+    plan: Plan,
+    made: Sequence[DeviationEntry],
+    outside: Sequence[str],
+    responses: Any,
+    gates: Sequence[Gate],
+    claims: Sequence[Claim],
+    decided: Sequence[Mapping[str, Any]],
+    run: _Run,
+) -> pd.DataFrame:
+    """Every confirmatory row as planned and as carried out; rows excluded by hand cannot be brought back."""
+    planned: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    if made:
+        used = plan.exclude(responses) if getattr(responses, "survey", None) is not None else responses
+        before = run._replace(plan=plan).on(used, gates)[2]
+        planned = {(row["hypothesis"], row["outcome"], row["predictor"]): row for row in before}
+    rows = []
+    for setting, was, now, reason in _told(plan, made, outside):
+        for row in decided:
+            if not str(row["label"]).startswith("confirmatory"):
+                continue
+            key = (row["hypothesis"], row["outcome"], row["predictor"])
+            old = planned.get(key, {})
+            rows.append([setting, was, now, reason, *key, old.get("estimate", np.nan), old.get("verdict"),
+                         row["estimate"], row["verdict"]])  # fmt: skip
+    return pd.DataFrame(rows, columns=DEVIATIONS)
+
+
+def _told(plan: Plan, made: Sequence[DeviationEntry], outside: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Setting, planned, executed and reason of every deviation, in words."""
+    for one in made:
+        holder = plan.form if one.setting in ("controls", "exclusions") else plan.form.estimation
+        value = getattr(holder, one.setting)
+        was = listed(getattr(part, "id", part) for part in value) if isinstance(value, list) else str(value)
+        now = listed(one.executed) if isinstance(one.executed, list) else str(one.executed)
+        yield one.setting, was or "none", now or "none", next(iter(one.reason.values()))
+    for rule_text in outside:
+        yield "exclusions", "not in the plan", rule_text, "no reason given"
 
 
 def _unexamined(plan: Plan, examined: Sequence[Gate]) -> tuple[Diagnostic, ...]:
