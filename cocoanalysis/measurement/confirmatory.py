@@ -383,7 +383,7 @@ class Fit(Result):
         }  # fmt: skip
         row = facts | self.measures
         row["df"] = int(row["df"]) if float(row["df"]).is_integer() else row["df"]
-        return pd.DataFrame([list(row.values())], columns=list(row))
+        return pd.DataFrame({name: [v] if isinstance(v, str) else np.array([v]) for name, v in row.items()})
 
     def r_squared(self) -> pd.DataFrame:
         """Explained variance of every variable that the model explains: columns variable, group, r_squared."""
