@@ -68,8 +68,8 @@ def as_frame(data: Any) -> pd.DataFrame:
             "Read a file with coco.read_responses or pandas.read_csv first.",
             code="NotATable",
         )
-    twice = list(data.columns[data.columns.duplicated()].unique())
-    if twice:
+    if not data.columns.is_unique:
+        twice = list(data.columns[data.columns.duplicated()].unique())
         raise ResponseError(
             f"The data have more than one column named {listed(twice)}; rename or drop one of them.",
             code="DuplicateColumn",
@@ -90,7 +90,7 @@ def numeric_frame(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     if all(isinstance(dtype, np.dtype) and dtype.kind in "fi" for dtype in plain.dtypes):
         values = plain.to_numpy(dtype=float) + 0.0
         if not (np.abs(values) > LARGEST).any():
-            return pd.DataFrame(values, index=frame.index, columns=list(columns))
+            return pd.DataFrame(values, index=frame.index, columns=plain.columns)
     return pd.DataFrame(
         {name: numeric(frame[name]) for name in columns}, index=frame.index, columns=list(columns), dtype=float
     )
