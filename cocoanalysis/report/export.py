@@ -20,11 +20,12 @@ import pandas as pd
 from great_tables import GT
 
 import cocoanalysis
-from cocoanalysis.errors import DisclosureError, ExportError, listed, suggestion
+from cocoanalysis.errors import ExportError, listed, suggestion
 from cocoanalysis.report import files
 from cocoanalysis.report.book import needed
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.origin import Origin, notes_of, recall
+from cocoanalysis.responses.disclosure import refuse_individuals
 from cocoanalysis.responses.writing import as_text
 
 LIBRARIES = ("numpy", "scipy", "pandas", "statsmodels", "pingouin", "matplotlib", "great_tables")
@@ -36,7 +37,7 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
     Parameters
     ----------
     thing : a table of `coco.tables` (html, docx, tex, csv), a figure of `coco.plots` (png, pdf, svg),
-        a result (as its table), a DataFrame (csv, html, tex, docx) or Responses (csv)
+        a result (as its table), a DataFrame (csv, html, tex, docx), Responses (csv), or a Survey (``to`` a platform)
     path : where to; the suffix says the form. ``path`` + '.provenance.json' says where it came from
     to : the form, when the suffix does not say it
 
@@ -47,9 +48,12 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
     Raises
     ------
     ExportError : UnknownForm, ReservedName, NameTooLong, NotWritable, DiskFull, ExtraMissing, NothingToExport
-    DisclosureError : RowsOfPeople for Responses that are neither synthetic nor public
+    PlatformError : UnknownPlatform, naming those there are
+    DisclosureError : IndividualValues for Responses that are neither synthetic nor public
     """
     target = files.usable(path)
+    if hasattr(thing, "instruments"):
+        return _questionnaire(thing, target, to)
     kind, thing = _kind(thing)
     form = (to or target.suffix.lstrip(".")).casefold()
     if form not in FORMS[kind]:
@@ -62,6 +66,16 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
     written = files.write(target, content)
     files.write(Path(f"{target}.provenance.json"), provenance_file(thing, target.name, content))
     return written
+
+
+def _questionnaire(survey: Any, target: Path, to: str | None) -> Path:
+    """A survey in the form of a platform; without a name, as the page that any browser opens."""
+    from cocoanalysis.fieldwork.platforms import named
+
+    write = named(to or "page", "write").write
+    if write is not None:
+        write(survey, target)
+    return target
 
 
 def provenance_file(thing: Any, name: str, content: bytes) -> str:
@@ -146,12 +160,7 @@ def _table_csv(table: GT) -> bytes:
 
 
 def _responses_csv(responses: Any) -> bytes:
-    if responses.provenance not in {"synthetic", "public real"}:
-        raise DisclosureError(
-            "These responses are rows of people who did not agree to be published, so they are not exported; "
-            "export tables and figures instead. For your own work on this machine write responses.frame.to_csv(…).",
-            code="RowsOfPeople",
-        )
+    refuse_individuals("rows of single respondents", responses.provenance)
     return as_text(responses).to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 

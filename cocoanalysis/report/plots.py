@@ -23,6 +23,7 @@ from cocoanalysis.errors import ModelError, ResponseError, listed
 from cocoanalysis.report.labels import figure_text, item_label, label, phrase
 from cocoanalysis.report.origin import origin_of, remember
 from cocoanalysis.report.tables import labelled, missing_by_reason, sorted_loadings, written
+from cocoanalysis.responses.disclosure import Policy, free
 
 # Okabe and Ito (2008): told apart by readers with any common colour blindness.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE, GREY = (
@@ -95,14 +96,18 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
     ax.axvline(0, color="#333333", linewidth=0.7)
     ax.set_yticks(places, [figure_text(item_label(responses, name), 56) for name in shares.index], fontsize=8)
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(100 * value):.0f} %")
-    ax.set_xlabel("Share of answers (numbers are per cent)")
+    merged = (
+        "" if free(responses.provenance) else f"; categories of fewer than {Policy().cell} people joined with the next"
+    )
+    ax.set_xlabel(f"Share of answers (numbers are per cent{merged})")
     _legend_below(ax, columns=len(codes) if len(codes) < 6 else 4)
     return _signed(ax, responses, "Answers")
 
 
 def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """Share of missing answers item by item, one hatch a reason."""
-    frame = missing_by_reason(responses).set_index("item").drop(columns="any reason")
+    frame = missing_by_reason(responses).set_index("item")
+    frame = _safe_reasons(frame, responses.provenance)
     if names is not None:
         frame = frame.loc[_item_ids(responses, names)]
     ax = _axes(ax, height=1.5 + 0.24 * len(frame), width=7.5)
@@ -123,7 +128,8 @@ def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes |
         left = left + width.to_numpy()
     ax.set_yticks(places, [figure_text(name) for name in frame.index], fontsize=8)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    ax.set_xlabel("Share of all rows without an answer")
+    few = "" if free(responses.provenance) else f"; blank where fewer than {Policy().cell} people would be shown"
+    ax.set_xlabel(f"Share of all rows without an answer{few}")
     ax.set_ylim(-0.7, len(frame) - 0.3)
     _legend_below(ax)
     return _signed(ax, responses, "Missing answers")
@@ -479,8 +485,37 @@ def _answer_shares(responses: Any, names: str | Sequence[str] | None) -> tuple[p
         )
     (scale,) = scales.values()
     codes = sorted(point.code for point in scale.points)
-    counts = {item: responses.frame[item].value_counts(normalize=True).reindex(codes).fillna(0.0) for item in items}
-    return pd.DataFrame(counts).T.astype(float), scale
+    counts = {item: responses.frame[item].value_counts().reindex(codes).fillna(0.0) for item in items}
+    shares = pd.DataFrame(counts).T.astype(float)
+    if not free(responses.provenance):
+        shares = shares.apply(merged_small, axis="columns", result_type="broadcast")
+    return shares.div(shares.sum(axis="columns").where(lambda total: total > 0), axis="index").fillna(0.0), scale
+
+
+def merged_small(counts: pd.Series, cell: int = Policy().cell) -> pd.Series:
+    """Answer categories of too few people, added to the next towards the middle; nothing when all are too few."""
+    values = counts.to_numpy(dtype=float).copy()
+    middle = (len(values) - 1) / 2
+    for place in sorted(range(len(values)), key=lambda i: -abs(i - middle)):
+        towards = place + 1 if place < middle else place - 1
+        if values[place] < cell and place != round(middle):
+            values[towards] += values[place]
+            values[place] = 0
+    small = [i for i, value in enumerate(values) if 0 < value < cell]
+    for place in small:  # the middle itself is too small: it joins the larger side
+        side = max((i for i in range(len(values)) if i != place), key=lambda i: values[i])
+        values[side] += values[place]
+        values[place] = 0
+    return pd.Series(values if values.sum() >= cell else np.zeros_like(values), index=counts.index)
+
+
+def _safe_reasons(frame: pd.DataFrame, provenance: str) -> pd.DataFrame:
+    """Shares by reason; of data that are not public one share of all reasons, blank where few people are behind it."""
+    if free(provenance):
+        return frame.drop(columns=["any reason", "n"])
+    people = frame["any reason"] * frame["n"]
+    known = np.minimum(people.round(), (frame["n"] - people).round()) >= Policy().cell
+    return frame[["any reason"]].where(known, 0.0)
 
 
 def _middle(scale: Any) -> float:

@@ -17,6 +17,7 @@ from great_tables import GT, loc, style
 from cocoanalysis.errors import ModelError, listed
 from cocoanalysis.report.labels import item_label, label, phrase, plain
 from cocoanalysis.report.origin import Origin, origin_of, remember
+from cocoanalysis.responses.disclosure import WITHHELD, SafeTable, safe_table
 
 MISSING = ""
 
@@ -236,7 +237,8 @@ def descriptives(result: Any) -> GT:
     if group:
         shown.insert(0, "scale", [label(result, name) for name in frame[group]])
     shown["item"] = [item_label(result, name) for name in shown["item"]]
-    return _table(result, shown, "Items", id="coco-descriptives", rowname="item", groupname="scale" if group else None)
+    options: dict[str, Any] = {"groupname": "scale" if group else None, "shares": ("floor", "ceiling"), "raw": frame}
+    return _table(result, shown, "Items", id="coco-descriptives", rowname="item", **options)
 
 
 def reliability(result: Any) -> GT:
@@ -423,8 +425,9 @@ def screening(result: Any) -> GT:
         _present(frame, "title", "careless", "cutoff", "convention", "n", "n_flagged", "share_flagged", "note")
     ]
     shown = _without_empty(shown.rename(columns={"title": "index"}))
-    table = _table(result, shown, result.title, id="coco-screening", rowname="index", raw=frame)
-    return table.fmt(_writer("percent"), columns="share_flagged") if "share_flagged" in shown else table
+    return _table(
+        result, shown, result.title, id="coco-screening", rowname="index", raw=frame, shares=["share_flagged"]
+    )
 
 
 def invariance(result: Any) -> GT:
@@ -535,19 +538,21 @@ def missing(result: Any) -> GT:
     shares = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype)]
     if "item" in shown:
         shown["item"] = [item_label(result, name) for name in shown["item"]]
-    table = _table(
-        result, shown, "Missing answers", id="coco-missing", rowname="item" if "item" in shown else None, raw=frame
+    name = "item" if "item" in shown else None
+    percent: dict[str, Any] = {"kind": dict.fromkeys(shares, "percent")}
+    return _table(
+        result, shown, "Missing answers", id="coco-missing", rowname=name, raw=frame, shares=shares, **percent
     )
-    return table.fmt(_writer("percent"), columns=shares) if shares else table
 
 
 def missing_by_reason(responses: Any) -> pd.DataFrame:
-    """One row an item, one column a reason: the share of all rows that lack an answer for it."""
+    """One row an item, one column a reason: the share of all n rows that lack an answer for it."""
     items = list(responses.items(None).columns)
     counts = {item: responses.missing[item].value_counts(normalize=False) for item in items}
     frame = pd.DataFrame(counts).T.fillna(0.0) / max(len(responses.frame), 1)
     frame = frame[sorted((name for name in frame.columns if frame[name].any()), key=str)]
     frame["any reason"] = frame.sum(axis=1)
+    frame.insert(0, "n", len(responses.frame))
     return frame.rename_axis(index="item", columns=None).reset_index()
 
 
@@ -603,26 +608,51 @@ def _table(
     groupname: str | None = None,
     notes: Iterable[str] = (),
     raw: pd.DataFrame | None = None,
+    shares: Sequence[str] = (),
+    kind: Mapping[str, str] | None = None,
 ) -> GT:
-    """The one place where a frame becomes a table: headings, number formats, notes, origin."""
-    frame = frame.reset_index(drop=True).rename(columns=str)
-    kinds = {name: kind_of(name, frame[name]) for name in frame.columns}
-    for name, kind in kinds.items():
-        if kind == "text":
+    """The one place where a frame becomes a table: headings, number formats, notes, origin.
+
+    Of real answers that are not public, cells that rest on too few people are withheld, in the table
+    and in the numbers behind it; ``shares`` names the columns that are shares of the column n, ``kind``
+    says of single columns how they are written, where HEADINGS does not.
+    """
+    origin = origin_of(result, plain(title), frame if raw is None else raw)
+    safe = _safe(frame.reset_index(drop=True).rename(columns=str), origin.provenance, shares)
+    behind = None if origin.frame is None else _safe(origin.frame, origin.provenance, shares).tidy()
+    frame = safe.tidy().copy()
+    kinds = {name: kind_of(name, frame[name]) for name in frame.columns} | dict(kind or {})
+    for name, each in kinds.items():
+        if each == "text":
             frame[name] = pd.Series([written(value, "text") for value in frame[name]], dtype=object)
     table = GT(frame, id=id, rowname_col=rowname, groupname_col=groupname).tab_header(plain(title))
-    for kind in sorted(set(kinds.values()) - {"text"}):
-        columns = [name for name, k in kinds.items() if k == kind and name not in {rowname, groupname}]
-        table = table.fmt(_writer(kind), columns=columns) if columns else table
+    for each in sorted(set(kinds.values()) - {"text"}):
+        columns = [name for name, k in kinds.items() if k == each and name not in {rowname, groupname}]
+        table = table.fmt(_writer(each), columns=columns) if columns else table
     table = table.cols_label({name: heading(name) for name in frame.columns if name not in {rowname, groupname}})
     for side, wanted in (("right", False), ("left", True)):
         columns = [name for name, k in kinds.items() if (k == "text") is wanted and name not in {rowname, groupname}]
         table = table.cols_align(side, columns=columns) if columns else table
-    origin = origin_of(result, plain(title), frame if raw is None else raw)
-    origin = Origin(origin.title, origin.provenance, (*origin.notes, *notes), origin.settings, origin.frame)
+    for column in safe.withheld["column"].unique():
+        hidden = [int(row) for row in safe.withheld.loc[safe.withheld["column"] == column, "row"]]
+        table = table.fmt(lambda _value: WITHHELD, columns=str(column), rows=hidden)
+    withheld = safe.notes() if len(safe.withheld) else []
+    origin = Origin(origin.title, origin.provenance, (*origin.notes, *notes, *withheld), origin.settings, behind)
     for note in origin.notes:
         table = table.tab_source_note(plain(note))
     return remember(_dressed(table), origin)
+
+
+def _safe(frame: pd.DataFrame, provenance: str, shares: Sequence[str]) -> SafeTable:
+    """The frame as it may be shown; people are counted by its column n, where it has one."""
+    counts = ["n"] if "n" in frame else []
+    return safe_table(
+        frame,
+        provenance=provenance,
+        counts=counts,
+        shares=[name for name in shares if counts and name in frame],
+        total=False,
+    )
 
 
 def _writer(kind: str) -> Callable[[Any], str]:

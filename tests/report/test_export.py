@@ -84,8 +84,14 @@ def test_rows_of_people_are_exported_only_when_synthetic_or_public(tmp_path):
     pd.testing.assert_frame_equal(again.frame, responses.frame)
     assert again.provenance == "public real"
     private = dataclasses.replace(responses, provenance="yours")
-    assert code_of(export, private, tmp_path / "yours.csv") == "RowsOfPeople"
+    assert code_of(export, private, tmp_path / "yours.csv") == "IndividualValues"
     assert not (tmp_path / "yours.csv").exists()
+
+
+def test_a_survey_is_exported_for_a_platform(tmp_path):
+    survey = coco.read_survey("unit-climate")
+    assert coco.export(survey, tmp_path / "page.html").stat().st_size > 1000
+    assert code_of(export, survey, tmp_path / "x", to="pag") == "UnknownPlatform"
 
 
 def test_an_unknown_form_and_an_unknown_thing_are_named(verdicts, tmp_path):
