@@ -366,7 +366,7 @@ def power(
 
     if every:
         for name, found in remake(located(survey).parent, output, workers=workers):
-            typer.echo(f"{name}: {found.summary()}")
+            typer.echo(f"{name}: {found.sentence()}")
         return
     plan = located(survey).parent / "plan.yaml"
     settings: dict[str, Any] = {"workers": workers, "backend": backend, "scheduler": scheduler, "resume": output}
@@ -375,7 +375,7 @@ def power(
         typer.echo(found.table().to_json(orient="records", indent=2, force_ascii=False))
         return
     typer.echo(str(found))
-    typer.echo(found.summary())
+    typer.echo(found.sentence())
 
 
 def _sizes(words: list[str] | None) -> list[tuple[int, float]] | None:

@@ -113,7 +113,7 @@ class Power(Result):
         """The family whose error rate the plan controls: its first."""
         return str(self.rows["family"].iloc[0])
 
-    def summary(self) -> str:
+    def sentence(self) -> str:
         """A sentence a size: how often the rule is right, and how often a study holds a wrong verdict."""
         lines = []
         for row in self.glance().to_dict("records"):
