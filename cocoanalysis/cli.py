@@ -25,6 +25,7 @@ MISUSE = {
     "UnknownSurvey",
     "UnknownChoice",
     "UnknownForm",
+    "UnknownPlatform",
     "ReservedName",
     "NameTooLong",
     "ExtraMissing",
@@ -102,6 +103,10 @@ SurveyArgument = Annotated[
 def check(
     survey: SurveyArgument,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as findings too (exit code 1).")] = False,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option("--platform", help="Also say what this platform would change, as limesurvey; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON, for other programs.")] = False,
 ) -> None:
     """Look for faults in a survey's files and in its plan; each with file, line and column.
@@ -109,7 +114,7 @@ def check(
     Ends with exit code 1 when there is a fault. Warnings are doubts that a careful colleague
     would raise; they alone end with 0.
     """
-    findings = _findings(survey)
+    findings = _findings(survey, platform or [])
     faults = [finding for finding in findings if finding.severity == "error"]
     if as_json:
         typer.echo(json.dumps([_as_record(finding) for finding in findings], indent=2, ensure_ascii=False))
@@ -123,15 +128,15 @@ def check(
         raise typer.Exit(1)
 
 
-def _findings(survey: str) -> list[Any]:
+def _findings(survey: str, platforms: list[str]) -> list[Any]:
     """Faults and doubts of the survey and of the plan beside it."""
     from cocoanalysis.instrument.reading import check_survey, survey_file
 
-    findings = check_survey(survey)
+    findings = check_survey(survey, platforms)
+    if any(finding.severity == "error" for finding in findings):
+        return findings
     plan = survey_file(survey).parent / "plan.yaml"
-    if plan.is_file() and not any(finding.severity == "error" for finding in findings):
-        findings += _plan_findings(plan)
-    return findings
+    return [*findings, *_plan_findings(plan)] if plan.is_file() else findings
 
 
 def _plan_findings(plan: Path) -> list[Any]:
@@ -216,7 +221,7 @@ def compare(
         typer.echo(found.tidy().to_json(orient="records", indent=2, force_ascii=False))
     else:
         for row in found.tidy().itertuples():
-            typer.echo(f"{row.level} {row.id}: comparable: {row.comparable}. {row.why}")
+            typer.echo(f"{row.level} {row.id} ({row.change}), comparable: {row.comparable}. {row.reason}")
         for note in found.notes():
             say(note)
     if int(found.glance()["scores_no"].iloc[0]):
@@ -226,7 +231,7 @@ def compare(
 @app.command()
 def translate(
     survey: SurveyArgument,
-    language: Annotated[str, typer.Argument(metavar="LANGUAGE", help="The language to translate to, as de.")],
+    language: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="The language to translate to, as de.")],
     sheet: Annotated[Path, typer.Option("-o", "--output", metavar="SHEET.xlsx", help="The translator's sheet.")],
     back: Annotated[
         bool, typer.Option("--back", help="Take the translations of the sheet into the survey's files.")

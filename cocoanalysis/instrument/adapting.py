@@ -12,6 +12,7 @@ from cocoanalysis.errors import InstrumentError
 from cocoanalysis.instrument.reading import SURVEY_FILE, bundled_folder, read_survey, survey_file
 from cocoanalysis.instrument.yamlfile import Source, read_yaml
 
+PLAN_FILE = "plan.yaml"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 MOST_BYTES = 100_000_000
@@ -27,7 +28,7 @@ def new_survey(name: str, source: str | Path, *, folder: str | Path = ".", exten
         LimeSurvey, REDCap or Qualtrics structure file, of which a draft is made (see `drafting`)
     folder : where the new folder is made
     extend : instead of a copy, write a file that extends the source: it holds only your changes, and
-        `compare_surveys` says later which scores stay comparable
+        `compare_surveys` says later which scores stay comparable; the source's plan comes along
 
     Returns
     -------
@@ -51,7 +52,9 @@ def new_survey(name: str, source: str | Path, *, folder: str | Path = ".", exten
         return _written(target, dict(draft_survey(survey_id(name), source)))
     survey = read_survey(source)
     if extend:
-        return _written(target, {SURVEY_FILE: _extension(name, source, target, survey.languages)})
+        files: dict[str, str | bytes | Path] = {SURVEY_FILE: _extension(name, source, target, survey.languages)}
+        plan = survey.folder / PLAN_FILE
+        return _written(target, files | ({PLAN_FILE: plan} if plan.is_file() else {}))
     return _written(target, _copied(survey_id(name), read_yaml(survey_file(source))))
 
 

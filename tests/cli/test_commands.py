@@ -113,7 +113,7 @@ def test_new_compare_and_check_a_survey_of_ones_own(tmp_path):
 
 
 def test_translate_writes_a_sheet(tmp_path):
-    done = run("translate", "unit-climate", "de", "-o", tmp_path / "sheet.xlsx")
+    done = run("translate", "unit-climate", "--to", "de", "-o", tmp_path / "sheet.xlsx")
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "sheet.xlsx").stat().st_size > 1000
 
@@ -130,3 +130,22 @@ def test_reproduce_outside_a_checkout_says_where_to_run_it(tmp_path, monkeypatch
     done = run("reproduce")
     assert done.exit_code in {1, 2}
     assert "--project" in done.stderr
+
+
+def test_an_extension_that_drops_a_construct_names_the_hypotheses_that_fall(tmp_path):
+    run("new", "mine", "--from", "cocreation", "--extend", "-o", tmp_path)
+    file = tmp_path / "mine" / "survey.yaml"
+    file.write_text(file.read_text().replace("changes: []", "changes:\n  - {kind: dropped, id: alliances}"))
+    compared = run("compare", "cocreation", tmp_path / "mine")
+    assert compared.exit_code == 1
+    assert "score alliances (dropped), comparable: no." in compared.stdout
+    checked = run("check", tmp_path / "mine")
+    assert checked.exit_code == 1
+    assert "mine/plan.yaml:" in checked.stdout
+    assert "alliances" in checked.stdout
+
+
+def test_check_says_what_a_platform_would_change(tmp_path):
+    assert "PlatformCode" not in run("check", "cocreation").stdout
+    assert "PlatformCode" in run("check", "cocreation", "--platform", "limesurvey").stdout
+    assert run("check", "cocreation", "--platform", "limesurvy").exit_code == 2
