@@ -29,7 +29,6 @@ MISUSE = {
     "ReservedName",
     "NameTooLong",
     "ExtraMissing",
-    "UnknownPlatform",
     "UnknownLanguage",
 }
 
