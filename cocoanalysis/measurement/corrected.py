@@ -19,11 +19,11 @@ from cocoanalysis.measurement.inference import (
     Problem,
     Test,
     _continuous_selection,
-    _cross,
     gammas,
     independence_point,
     inverse_information,
     kept_moments,
+    point_information,
     point_parts,
 )
 from cocoanalysis.measurement.ordinal import scales
@@ -84,13 +84,13 @@ def _saturated_matrices(problem: Problem, keeps, scaled: bool):
     """Per group: observed information W of the incomplete, V of the complete saturated model, Γ (or None), bread."""
     out = []
     for g, sample in enumerate(problem.samples):
-        w, scores = point_parts(problem, g, sample.mean, sample.cov)
+        w, meat = point_parts(problem, g, sample.mean, sample.cov)
         v = normal_weight(sample.cov, True)[np.ix_(keeps[g], keeps[g])]
-        inverse, meat = np.linalg.inv(w), _cross(problem, g, scores)
+        inverse = np.linalg.inv(w)
         gamma = inverse @ meat @ inverse if scaled else None
         bread = w
         if problem.information == "expected":
-            bread = point_parts(problem, g, sample.mean, sample.cov, "expected")[0]
+            bread = point_information(problem, g, sample.mean, sample.cov, "expected")
         elif problem.information == "first.order":
             bread = meat
         out.append((w, v, inverse, gamma, bread))

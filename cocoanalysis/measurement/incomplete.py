@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from cocoanalysis.measurement.estimators import NormalTheory
-from cocoanalysis.measurement.implied import Structure, curvature, lower, moment_jacobian, pull_back, vech
+from cocoanalysis.measurement.implied import Structure, curvature, lower, moment_jacobian, pull_back
 from cocoanalysis.measurement.samples import Sample
 
 
@@ -174,12 +175,13 @@ def saturated_information(patterns: Patterns, found: Expectation, kind: str = "o
         gram = (flat * patterns.counts[:, None]).T @ flat / n
     else:
         weighted_score = found.score * patterns.weights[:, None]
-        outer = np.zeros_like(flat)
         order = np.argsort(patterns.pattern, kind="stable")
-        starts = np.searchsorted(patterns.pattern[order], np.arange(len(patterns.counts)))
-        products = (weighted_score[:, i] * found.score[:, j])[order]
-        outer = np.add.reduceat(products, starts, axis=0)
-        sums = np.add.reduceat(weighted_score[order], starts, axis=0)
+        edges = np.searchsorted(patterns.pattern[order], np.arange(len(patterns.counts) + 1))
+        sorted_score, sorted_weighted = found.score[order], weighted_score[order]
+        outer = np.empty_like(flat)
+        for r, (first, last) in enumerate(pairwise(edges)):
+            outer[r] = (sorted_weighted[first:last].T @ sorted_score[first:last])[i, j]
+        sums = np.add.reduceat(sorted_weighted, edges[:-1], axis=0)
         other = 2 * outer - flat * patterns.counts[:, None]
         half = flat.T @ other / n
         gram = (half + half.T) / 2
@@ -195,13 +197,16 @@ def saturated_information(patterns: Patterns, found: Expectation, kind: str = "o
     return total
 
 
-def saturated_scores(patterns: Patterns, found: Expectation) -> np.ndarray:
-    """Gradient of each row's log-likelihood by (μ, vech Σ), (n, p + p*)."""
-    w = pattern_inverses(patterns, found)
+def saturated_scores(
+    patterns: Patterns, found: Expectation, inverses: np.ndarray | None = None, rows: slice = slice(None)
+) -> np.ndarray:
+    """Gradient of each row's log-likelihood by (μ, vech Σ), (rows, p + p*)."""
+    w = pattern_inverses(patterns, found) if inverses is None else inverses
     i, j = lower(w.shape[1])
-    double = np.where(i == j, 1.0, 2.0)
-    by_cov = 0.5 * double * (found.score[:, i] * found.score[:, j] - w[:, i, j][patterns.pattern])
-    return np.concatenate([found.score, by_cov], axis=1)
+    double, score = np.where(i == j, 1.0, 2.0), found.score[rows]
+    expected = w[:, i, j] if len(w) == 1 else w[:, i, j][patterns.pattern[rows]]
+    by_cov = 0.5 * double * (score[:, i] * score[:, j] - expected)
+    return np.concatenate([score, by_cov], axis=1)
 
 
 class FullInformation(NormalTheory):
@@ -285,16 +290,3 @@ class FullInformation(NormalTheory):
             assert found is not None
             out.append(saturated_scores(patterns, found) @ moment_jacobian(block, implied, True))
         return out
-
-    def saturated_parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Observed information and row scores of the saturated model at its own estimates, one pair a group."""
-        parts = []
-        for patterns, (mean, cov) in zip(self.patterns, self.h1):
-            found = expectation(patterns, mean, cov)
-            assert found is not None
-            parts.append((saturated_information(patterns, found), saturated_scores(patterns, found)))
-        return parts
-
-
-def stacked_moments(mean: np.ndarray, cov: np.ndarray) -> np.ndarray:
-    return np.concatenate([mean, vech(cov)])

@@ -16,9 +16,15 @@ from scipy import special
 from cocoanalysis.measurement.estimators import Estimator, weighted
 from cocoanalysis.measurement.fitting import Constraints, Solution, null_space, plainly_positive, rank_deficit
 from cocoanalysis.measurement.implied import Structure, lower
-from cocoanalysis.measurement.incomplete import Patterns, expectation, saturated_information, saturated_scores
+from cocoanalysis.measurement.incomplete import (
+    Patterns,
+    expectation,
+    pattern_inverses,
+    saturated_information,
+    saturated_scores,
+)
 from cocoanalysis.measurement.parameters import ParameterTable
-from cocoanalysis.measurement.samples import Sample, cluster_sums, moment_covariance, normal_weight, only_x
+from cocoanalysis.measurement.samples import CHUNK, Sample, cross_products, moment_covariance, normal_weight, only_x
 
 
 @dataclass
@@ -161,11 +167,7 @@ def _cross(problem: Problem, group: int, scores: np.ndarray) -> np.ndarray:
     sample = problem.samples[group]
     if sample.weights is not None:
         scores = scores * sample.weights[:, None]
-    if sample.cluster is not None:
-        scores = cluster_sums(scores, sample.cluster)
-        count = len(scores)
-        return scores.T @ scores / sample.n * (count / (count - 1))
-    return scores.T @ scores / sample.n
+    return cross_products([scores], [slice(None)], sample.cluster, sample.n)
 
 
 def covariance(problem: Problem, solution: Solution) -> np.ndarray | None:
@@ -214,7 +216,9 @@ def gammas(problem: Problem) -> list[np.ndarray]:
     """n times the sampling covariance of each group's moments."""
     if "gamma" not in problem.cache:
         if problem.ordinal:
-            problem.cache["gamma"] = [m.gamma for m in problem.ordinal]
+            problem.cache["gamma"] = [
+                m.gamma if m.gamma_clustered is None else m.gamma_clustered for m in problem.ordinal
+            ]
         else:
             problem.cache["gamma"] = [
                 moment_covariance(s, problem.meanstructure, x) for s, x in zip(problem.samples, problem.x)
@@ -263,7 +267,7 @@ def _h1_bread(problem: Problem, solution: Solution) -> np.ndarray:
     for g, jacobian in enumerate(problem.discrepancy.jacobians(solution.theta)):
         implied = problem.structure.blocks[g].implied(solution.theta)
         mean = implied.mean if problem.meanstructure else problem.samples[g].mean
-        a, _ = point_parts(problem, g, mean, implied.cov)
+        a = point_information(problem, g, mean, implied.cov, "observed")
         keep = kept_moments(problem, g)
         own = jacobian[keep if problem.meanstructure else keep - len(implied.cov)]
         matrix += problem.share[g] * (own.T @ a @ own)
@@ -316,16 +320,12 @@ def ugamma_traces(jacobians, weights, gamma, inverse, share, *, squared: bool) -
 def h1_trace(problem: Problem) -> float:
     """tr(A₁⁻¹B₁) of the saturated model, summed over groups."""
     if "h1_trace" not in problem.cache:
-        total = 0.0
-        for (a, scores), group in zip(saturated_parts(problem), range(len(problem.samples))):
-            b = _cross(problem, group, scores)
-            total += float(np.sum(b * np.linalg.inv(a)))
-        problem.cache["h1_trace"] = total
+        problem.cache["h1_trace"] = sum(float(np.sum(b * np.linalg.inv(a))) for a, b in saturated_parts(problem))
     return problem.cache["h1_trace"]
 
 
 def saturated_parts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Information and row scores of the saturated model about the moments that vary, one pair a group."""
+    """Information and cross products of the scores of the saturated model, one pair a group."""
     if "saturated" not in problem.cache:
         problem.cache["saturated"] = [
             point_parts(problem, g, s.mean, s.cov, problem.information) for g, s in enumerate(problem.samples)
@@ -333,18 +333,29 @@ def saturated_parts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
     return problem.cache["saturated"]
 
 
+def point_information(problem: Problem, group: int, mean: np.ndarray, cov: np.ndarray, kind: str) -> np.ndarray:
+    """Information about (μ, vech Σ) at a point, without what concerns fixed covariates alone."""
+    patterns, keep = _patterns(problem, group), kept_moments(problem, group)
+    found = expectation(patterns, mean, cov)
+    assert found is not None
+    matrix = saturated_information(patterns, found, "expected" if kind == "expected" else "observed")
+    return matrix[np.ix_(keep, keep)]
+
+
 def point_parts(
     problem: Problem, group: int, mean: np.ndarray, cov: np.ndarray, kind: str = "observed"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Information and row scores about (μ, vech Σ) at a point, without what concerns fixed covariates alone."""
+    """Information, and cross products of the rows' scores, about (μ, vech Σ) at a point."""
     sample = problem.samples[group]
-    patterns = _patterns(problem, group)
+    patterns, keep = _patterns(problem, group), kept_moments(problem, group)
     found = expectation(patterns, mean, cov)
     assert found is not None
-    assert sample.data is not None
-    keep = kept_moments(problem, group)
     matrix = saturated_information(patterns, found, "expected" if kind == "expected" else "observed")
-    return matrix[np.ix_(keep, keep)], saturated_scores(patterns, found)[:, keep]
+    inverses = pattern_inverses(patterns, found)
+    slices = [slice(k, k + CHUNK) for k in range(0, len(found.score), CHUNK)]
+    weights = np.ones(len(found.score)) if sample.weights is None else sample.weights
+    scores = (saturated_scores(patterns, found, inverses, h)[:, keep] * weights[h][:, None] for h in slices)
+    return matrix[np.ix_(keep, keep)], cross_products(scores, slices, sample.cluster, sample.n)
 
 
 def kept_moments(problem: Problem, group: int) -> np.ndarray:
@@ -514,13 +525,12 @@ def _likelihood_ratio(problem: Problem, group: int, mean: np.ndarray, cov: np.nd
 def _baseline_yuan_bentler(problem: Problem, plain: Test, points, free) -> Test:
     trace = h1_trace(problem)
     for g, (mean, cov) in enumerate(points):
-        a, scores = point_parts(problem, g, mean, cov, problem.information)
+        a, b = point_parts(problem, g, mean, cov, problem.information)
         keep = kept_moments(problem, g)
         p = len(cov)
         wanted = free[g] if problem.meanstructure else free[g] + p
         at = np.searchsorted(keep, wanted)
-        b = _cross(problem, g, scores[:, at])
-        trace -= float(np.sum(b * np.linalg.inv(a[np.ix_(at, at)])))
+        trace -= float(np.sum(b[np.ix_(at, at)] * np.linalg.inv(a[np.ix_(at, at)])))
     return scale("satorra.bentler", plain, trace, np.nan)
 
 

@@ -53,6 +53,7 @@ class Moments:
     wls_obs: np.ndarray
     gamma: np.ndarray
     diagnostics: tuple[Diagnostic, ...] = ()
+    gamma_clustered: np.ndarray | None = None  # the same when whole clusters were drawn; estimates do not use it
 
 
 def ordinal_moments(
@@ -64,6 +65,7 @@ def ordinal_moments(
     *,
     levels: Mapping[str, np.ndarray] | None = None,
     group: str | None = None,
+    clusters: np.ndarray | None = None,
 ) -> Moments:
     """Thresholds, (polychoric) correlations and all else that WLSMV needs of one group.
 
@@ -76,12 +78,13 @@ def ordinal_moments(
     weights : sampling weights, (rows,), used as they are (lavaan scales them to sum to n)
     levels : categories of each ordinal column over all groups; a category that is empty here is an error
     group : the group's label, for messages
+    clusters : cluster codes, (rows,); ``gamma_clustered`` then lets respondents of one cluster depend on each other
 
     Raises
     ------
     ModelError : EmptyCategory, ConstantItem, AllMissing, TooFewRows
     """
-    return _Sample.of(frame, ordered, exogenous, missing, weights, levels, group).moments()
+    return _Sample.of(frame, ordered, exogenous, missing, weights, levels, group, clusters).moments()
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class _Sample:
     weights: np.ndarray | None
     categories: list[np.ndarray]  # of the ordered variables, in order
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    clusters: np.ndarray | None = None  # (n,) codes 0 …
 
     @classmethod
     def of(
@@ -107,6 +111,7 @@ class _Sample:
         weights: np.ndarray | None = None,
         levels: Mapping[str, np.ndarray] | None = None,
         group: str | None = None,
+        clusters: np.ndarray | None = None,
     ) -> _Sample:
         one_of(missing, ("listwise", "pairwise"), "treatment of missing answers")
         exogenous, known = tuple(exogenous), set(ordered)
@@ -118,9 +123,11 @@ class _Sample:
         if not keep.all():
             values, x = values[keep], x[keep]
             weights = None if weights is None else weights[keep]
+            clusters = None if clusters is None else clusters[keep]
+        codes = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
         categories = _categories(values[:, mask], [n for n, m in zip(names, mask) if m], levels, group)
         _refuse_constant(values, names, mask, group)
-        return cls(names, mask, values, exogenous, x, weights, categories)
+        return cls(names, mask, values, exogenous, x, weights, categories, clusters=codes)
 
     @property
     def n(self) -> int:
@@ -276,6 +283,18 @@ class _Sample:
             total = total + moved @ moved.T
         return self.n * total
 
+    def covariance_between_clusters(self) -> np.ndarray | None:
+        """The same from influences summed within clusters, with the factor C/(C − 1)."""
+        if self.clusters is None:
+            return None
+        count = int(self.clusters.max()) + 1
+        total: Any = 0.0
+        for start in range(0, self.n, CHUNK):
+            rows = slice(start, min(start + CHUNK, self.n))
+            moved = self.influence(rows) if self.weights is None else self.influence(rows) * self.weights[rows]
+            total = total + moved @ np.eye(count)[self.clusters[rows]]
+        return self.n * (total @ total.T) * (count / (count - 1))
+
     def standard_errors(self) -> np.ndarray:
         """Standard errors of the correlations, (p, p)."""
         p = len(self.names)
@@ -318,6 +337,7 @@ class _Sample:
             wls_obs=observed,
             gamma=self.covariance_of_moments(),
             diagnostics=tuple(self.notes()),
+            gamma_clustered=self.covariance_between_clusters(),
         )
 
     def first_values(self) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from cocoanalysis.measurement.estimators import weighted
 from cocoanalysis.measurement.fitting import Solution, null_space
 from cocoanalysis.measurement.implied import lower
-from cocoanalysis.measurement.inference import Problem, _cross, gammas, kept_moments, point_parts, saturated_parts
+from cocoanalysis.measurement.inference import Problem, gammas, kept_moments, point_information, saturated_parts
 from cocoanalysis.measurement.ordinal import ordinal_moments_of, scales
 
 
@@ -136,7 +136,7 @@ def _moment_information(problem: Problem, k: int, mean: np.ndarray, cov: np.ndar
     if problem.samples[k].data is None:
         keep = kept_moments(problem, k)
         return normal_weight(cov, True)[np.ix_(keep, keep)]
-    return point_parts(problem, k, mean, cov, kind)[0]
+    return point_information(problem, k, mean, cov, kind)
 
 
 def _observed_spread(problem: Problem, k: int, kind: str) -> np.ndarray:
@@ -144,8 +144,7 @@ def _observed_spread(problem: Problem, k: int, kind: str) -> np.ndarray:
     inverse = np.linalg.inv(_moment_information(problem, k, sample.mean, sample.cov, kind))
     if problem.se == "standard":
         return inverse / sample.n
-    scores = saturated_parts(problem)[k][1]
-    return inverse @ _cross(problem, k, scores) @ inverse / sample.n
+    return inverse @ saturated_parts(problem)[k][1] @ inverse / sample.n
 
 
 def threshold_residuals(problem: Problem, theta: np.ndarray, k: int) -> np.ndarray:

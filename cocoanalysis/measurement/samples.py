@@ -5,8 +5,9 @@ Divisor n throughout (the normal likelihood's), unless a function says otherwise
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -71,11 +72,14 @@ def check_moments(sample: Sample, group: str = "") -> None:
         )
 
 
-def products(data: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Rows (x, vech of the centred cross products), (n, p + p*)."""
-    centred = data - mean
-    i, j = lower(data.shape[1])
-    return np.concatenate([data, centred[:, i] * centred[:, j]], axis=1)
+CHUNK = 4096  # rows whose cross products are held at once
+
+
+def products(centred: np.ndarray, meanstructure: bool) -> np.ndarray:
+    """Rows (x, vech of the cross products) of centred data, (n, p + p*) or without the first p columns."""
+    i, j = lower(centred.shape[1])
+    pairs = centred[:, i] * centred[:, j]
+    return np.concatenate([centred, pairs], axis=1) if meanstructure else pairs
 
 
 def moment_covariance(sample: Sample, meanstructure: bool = True, x: Sequence[int] = ()) -> np.ndarray:
@@ -88,19 +92,35 @@ def moment_covariance(sample: Sample, meanstructure: bool = True, x: Sequence[in
             "This estimator needs the rows of the data; only moments were given. Use ml, gls or uls, or pass the data.",
             code="NeedsRows",
         )
-    z = products(sample.data, sample.mean)
-    if len(x):
-        z = z - products(fitted_by(sample.data, x), sample.mean)
-    z = z if meanstructure else z[:, sample.data.shape[1] :]
-    if sample.weights is None:
-        z = z - z.mean(axis=0)
-    else:
-        z = (z - sample.weights @ z / sample.n) * sample.weights[:, None]
-    if sample.cluster is not None:
-        z = cluster_sums(z, sample.cluster)
-        count = len(z)
-        return z.T @ z / sample.n * (count / (count - 1))
-    return z.T @ z / sample.n
+    weights = np.ones(len(sample.data)) if sample.weights is None else sample.weights
+    centred = sample.data - sample.mean
+    fitted = fitted_by(sample.data, x) - sample.mean if len(x) else None
+
+    def rows(here: slice) -> np.ndarray:
+        z = products(centred[here], meanstructure)
+        return z if fitted is None else z - products(fitted[here], meanstructure)
+
+    slices = [slice(k, k + CHUNK) for k in range(0, len(centred), CHUNK)]
+    mean = sum((weights[h] @ rows(h) for h in slices), start=np.zeros(1)) / weights.sum()
+    parts = ((rows(h) - mean) * weights[h][:, None] for h in slices)
+    return cross_products(parts, slices, sample.cluster, sample.n)
+
+
+def cross_products(
+    parts: Iterable[np.ndarray], slices: Sequence[slice], cluster: np.ndarray | None, n: float
+) -> np.ndarray:
+    """Σ z zᵀ / n over chunks of rows z; with clusters over their sums, times C/(C − 1)."""
+    total: Any = 0.0
+    if cluster is None:
+        for z in parts:
+            total = total + z.T @ z
+        return total / n
+    count = int(cluster.max()) + 1
+    for here, z in zip(slices, parts):
+        sums = np.zeros((count, z.shape[1]))
+        np.add.at(sums, cluster[here], z)
+        total = total + sums
+    return total.T @ total / n * (count / (count - 1))
 
 
 def fitted_by(data: np.ndarray, x: Sequence[int]) -> np.ndarray:
@@ -110,13 +130,6 @@ def fitted_by(data: np.ndarray, x: Sequence[int]) -> np.ndarray:
     fitted = design @ coefficients
     fitted[:, list(x)] = data[:, list(x)]
     return fitted
-
-
-def cluster_sums(rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Rows added up within clusters, (clusters, k)."""
-    total = np.zeros((int(cluster.max()) + 1, rows.shape[1]))
-    np.add.at(total, cluster, rows)
-    return total
 
 
 def normal_weight(cov: np.ndarray, meanstructure: bool) -> np.ndarray:

@@ -461,6 +461,7 @@ def _assemble(
             ordinal_moments(
                 frame.loc[mask, order], ordered, list(x_names), missing,
                 None if weights is None else weights[mask], levels=levels, group=label or None,
+                clusters=None if clusters is None else clusters[mask],
             )
             for mask, label, order in zip(masks, groups, orders)
         ]  # fmt: skip

@@ -260,6 +260,16 @@ def test_scores_of_incomplete_rows_use_what_is_there():
     assert len(scores) == 301
 
 
+def test_clusters_of_one_are_independent_rows(bfi):
+    """With every row its own cluster, ordinal errors are the plain ones times √(n/(n − 1))."""
+    n = len(bfi)
+    own = coco.cfa(bfi.assign(row=range(n)), ORDINAL, ordered=ITEMS, cluster="row")
+    plain = coco.cfa(bfi, ORDINAL, ordered=ITEMS)
+    assert np.allclose(own.tidy().se, plain.tidy().se * np.sqrt(n / (n - 1)), atol=1e-9)
+    paired = coco.cfa(pd.concat([bfi.assign(pair=range(n))] * 2), ORDINAL, ordered=ITEMS, cluster="pair")
+    assert np.allclose(paired.tidy().se, plain.tidy().se, rtol=2e-3)
+
+
 def test_unknown_estimator_is_named(hs):
     with pytest.raises(ModelError, match="Did you mean 'mlr'"):
         coco.cfa(hs, HS, estimator="mlrr")
