@@ -20,7 +20,7 @@ from cocoanalysis.errors import DisclosureError, ResponseError, listed, one_of
 from cocoanalysis.result import PROVENANCES, Result
 
 WITHHELD = "withheld"
-COUNTS = ("n", "count", "rows", "size", "n_obs", "k")
+COUNTS = ("n", "count", "rows", "size", "n_obs")
 EXTREMES = ("min", "max", "minimum", "maximum", "lowest", "highest", "range")
 RESIDUAL = ("df_resid", "df_residual", "residual_df")
 
@@ -127,8 +127,16 @@ def safe_table(
     if total and columns:
         rows |= _second_row(table[columns[0]], rows, policy)
     found = [(row, column, reason) for row, reason in rows.items() for column in numbers]
+    found += [(row, column, rows[row]) for column in table.columns for row in _written(table[column]) if row in rows]
     found += _unsafe_cells(table, columns, shares, rows, policy)
     return _withholding(table, found, policy, provenance)
+
+
+def _written(column: pd.Series) -> list[int]:
+    """Rows in which a text column holds a written interval, as [.12, .34]: numbers too."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return []
+    return [int(row) for row in np.flatnonzero(column.astype(str).str.match(r"\[.*\d.*\]$").to_numpy(dtype=bool))]
 
 
 def _nothing() -> pd.DataFrame:

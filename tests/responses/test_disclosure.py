@@ -65,6 +65,13 @@ def test_dominance_extremes_shares_and_residual_df():
     assert hidden(few) == [True, False]
 
 
+def test_written_intervals_of_a_withheld_row_go_too():
+    table = groups(4, 60, 70).assign(ci=["[.12, .34]", "[.2, .3]", "[.1, .2]"], note=["see [1]"] * 3)
+    safe = safe_table(table, provenance="yours", total=False)
+    assert safe.shown()["ci"].tolist() == ["withheld", "[.2, .3]", "[.1, .2]"]
+    assert safe.table["note"].tolist() == ["see [1]"] * 3
+
+
 def test_unknown_count_column_is_refused():
     with pytest.raises(CocoError) as caught:
         safe_table(groups(1), provenance="yours", counts="people")
