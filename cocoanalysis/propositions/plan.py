@@ -399,7 +399,7 @@ def _against(source: Source, form: PlanForm, survey: Any) -> Iterator[Finding]:
         for key in ("outcome", "predictor", "product", "contrast", "through", "holding", "controls"):
             for name in _flat(getattr(hypothesis, key)):
                 if name not in known:
-                    yield _unknown(source, name, known, "hypotheses", index, key)
+                    yield _unknown(source, name, known, "hypotheses", index, key, falls=f"; {hypothesis.id} falls")
     for index, name in enumerate(form.controls):
         if name not in known:
             yield _unknown(source, name, known, "controls", index)
@@ -420,7 +420,7 @@ def _flat(value: Any) -> list[str]:
     return [name for part in value for name in ([part] if isinstance(part, str) else part)]
 
 
-def _unknown(source: Source, name: str, known: Iterable[str], *steps: str | int) -> Finding:
+def _unknown(source: Source, name: str, known: Iterable[str], *steps: str | int, falls: str = "") -> Finding:
     known = list(known)
-    text = f"The survey has no score, construct, item or background question '{name}'.{suggestion(name, known)}"
+    text = f"The survey has no score, construct, item or background question '{name}'{falls}.{suggestion(name, known)}"
     return fault(source.place(*steps), "UnknownVariable", f"{text} It has {listed(known, 30)}.")

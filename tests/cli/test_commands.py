@@ -142,7 +142,7 @@ def test_an_extension_that_drops_a_construct_names_the_hypotheses_that_fall(tmp_
     checked = run("check", tmp_path / "mine")
     assert checked.exit_code == 1
     assert "mine/plan.yaml:" in checked.stdout
-    assert "alliances" in checked.stdout
+    assert "question 'alliances'; H" in checked.stdout  # the hypothesis that falls
 
 
 def test_check_says_what_a_platform_would_change(tmp_path):
