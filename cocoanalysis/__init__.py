@@ -71,6 +71,7 @@ PUBLIC = {
     "method_factor": "propositions.bias",
     "harman": "propositions.bias",
     "multiverse": "propositions.multiverse",
+    "latent": "propositions.latent",
     # worlds: what would we see if …?
     "World": "worlds.world",
     "read_world": "worlds.world",

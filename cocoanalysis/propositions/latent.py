@@ -1,0 +1,210 @@
+"""The slopes of a plan without measurement error: structural models beside the composite scores.
+
+For each slope the predictor and the outcome are factors behind their items (a score of several
+constructs is a second-order factor; what is formative stays a score). Within collaborations:
+items centred in them and freed of the controls, maximum likelihood with cluster-robust errors. Doubly
+latent: a two-level model with factors on both levels (Marsh et al., 2009), which few collaborations
+can seldom carry; then the row says so. All rows are exploratory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cocoanalysis.errors import CocoError, PlanError, listed
+from cocoanalysis.measurement.confirmatory import sem
+from cocoanalysis.propositions.estimands import Row, rows_of
+from cocoanalysis.propositions.plan import Plan
+from cocoanalysis.propositions.verdicts import answers_of, claim_of
+from cocoanalysis.result import Result
+
+COLUMNS = [
+    "hypothesis", "outcome", "predictor", "level", "composite", "latent", "se", "ci_lower", "ci_upper", "p_value",
+    "cfi", "rmsea", "srmr", "n", "usable", "reason",
+]  # fmt: skip
+GROUP = "cluster_of_the_row"
+
+
+@dataclass(frozen=True, repr=False)
+class Latent(Result):
+    """Composite and latent slopes side by side: `tidy()` one row a hypothesis, outcome and level; `.fits` the models."""
+
+    table: pd.DataFrame
+    fits: Mapping[tuple[str, str, str, str], Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: str = "yours"
+    survey: Any = None
+    title: str = "Composite and latent slopes"
+
+    def tidy(self) -> pd.DataFrame:
+        """Columns hypothesis, outcome, predictor, level, composite and latent (both standardised), se, ci_lower,
+        ci_upper, p_value of the latent slope, cfi, rmsea, srmr, n, usable, reason."""
+        return self.table.copy()
+
+    def glance(self) -> pd.DataFrame:
+        usable = int(self.table["usable"].sum())
+        return pd.DataFrame([{"rows": len(self.table), "usable": usable, **self.settings}])
+
+    def notes(self) -> list[str]:
+        words = (
+            "Exploratory. Latent slopes are freed of random measurement error, composite ones are not; a model that "
+            "does not fit frees them of nothing."
+        )
+        return [*super().notes(), words]
+
+
+class _Block(NamedTuple):
+    """Syntax that measures a variable, the factor's name, and the columns that it needs."""
+
+    syntax: str
+    name: str
+    items: tuple[str, ...]
+    scores: tuple[str, ...]
+
+
+def latent(plan: Plan, responses: Any, *, doubly: bool = False) -> Latent:
+    """Fit a structural model for each slope of the plan and set it beside the composite slope.
+
+    Parameters
+    ----------
+    plan : its exclusions are applied here
+    responses : Responses
+    doubly : also the two-level model, on complete rows, with the between slope in a row of its own (slow)
+
+    Raises
+    ------
+    PlanError : NoItems when a plain table came
+    """
+    survey = getattr(responses, "survey", None)
+    if survey is None:
+        raise PlanError("Latent versions need the items: pass Responses, not a table of scores.", code="NoItems")
+    used = plan.exclude(responses)
+    answers = answers_of(plan, used)
+    rows, fits = [], {}
+    for row in rows_of(plan):
+        if row.hypothesis.kind != "slope" or row.hypothesis.level != "respondent":
+            continue
+        claim = claim_of(row, answers, plan, 0)
+        composite = {"within": claim.found.evidence, "between": claim.found.beside}
+        kinds = ["within", *(["doubly latent"] if doubly else [])]
+        for kind in kinds:
+            fit, reason = _fitted(row, plan, used, kind)
+            for level in ("within",) if kind == "within" else ("within", "between"):
+                shown = level if kind == "within" else f"{level} (doubly latent)"
+                rows.append(_line(row, shown, composite[level], fit, reason, level if kind != "within" else None))
+                fits[(row.hypothesis.id, row.outcome, row.predictor, shown)] = fit
+    return Latent(
+        table=pd.DataFrame(rows, columns=COLUMNS),
+        fits=fits,
+        settings={"estimator": "mlr", "missing": "fiml", "plan": plan.id},
+        provenance=responses.provenance,
+        survey=survey,
+    )
+
+
+def _block(name: str, survey: Any) -> _Block:
+    """How a construct or score is measured: a factor, a second-order factor, or the score itself."""
+    if name in survey.scores:
+        parts = [_block(part, survey) for part in survey.scores[name].of]
+        kept = set(survey.scores[name].items)
+        syntax = "\n".join(part.syntax for part in parts if part.syntax)
+        items = tuple(item for part in parts for item in part.items if item in kept)
+        scores = tuple(score for part in parts for score in part.scores)
+        own = survey.measurement_model(name) if not scores else syntax
+        return _Block(f"{own}\n{name} =~ {' + '.join(part.name for part in parts)}", name, items, scores)
+    if survey.constructs[name].composite:
+        return _Block("", name, (), (name,))
+    return _Block(survey.measurement_model(name), name, tuple(survey.constructs[name].items), ())
+
+
+def _fitted(row: Row, plan: Plan, used: Any, kind: str) -> tuple[Any, str]:
+    survey = used.survey
+    try:
+        blocks = [_block(name, survey) for name in (row.names[0], row.outcome, *row.hypothesis.holding)]
+        table = _columns(blocks, plan, row, used)
+        slopes = " + ".join(block.name for block in (blocks[0], *blocks[2:]))
+        model = "\n".join([*(block.syntax for block in blocks if block.syntax), f"{blocks[1].name} ~ {slopes}"])
+        if kind == "within":
+            return sem(_centred(table, plan, row, used), model, estimator="mlr", missing="fiml", cluster=GROUP), ""
+        plain = "\n".join(line for line in model.splitlines() if line.strip() and not line.startswith("#"))
+        two = f"level: 1\n{plain}\nlevel: 2\n{plain}"
+        return sem(table.dropna(), two, estimator="mlr", missing="listwise", cluster=GROUP), ""
+    except CocoError as error:
+        return None, str(error)
+
+
+def _columns(blocks: list[_Block], plan: Plan, row: Row, used: Any) -> pd.DataFrame:
+    items = list(dict.fromkeys(item for block in blocks for item in block.items))
+    scores = list(dict.fromkeys(score for block in blocks for score in block.scores))
+    parts = [used.items(items, keyed=True)] if items else []
+    parts += [used.scores(scores)] if scores else []
+    codes, known = pd.factorize(used.frame[used.survey.cluster], sort=True)
+    table = pd.concat(parts, axis=1).assign(**{GROUP: codes})
+    return table[(codes >= 0) & (len(known) > 0)].astype(float)
+
+
+def _centred(table: pd.DataFrame, plan: Plan, row: Row, used: Any) -> pd.DataFrame:
+    """Columns centred within clusters and freed of the within part of the controls (Frisch & Waugh), missing kept."""
+    answers = answers_of(plan, used)
+    names = plan.controls(row.hypothesis)
+    numeric = [answers.numbers[name] for name in names if name in answers.numbers]
+    dummies = [
+        (answers.categories[name] == k).astype(float) for name in names if name in answers.categories
+        for k in range(1, len(answers.labels[name]))
+    ]  # fmt: skip
+    place = used.frame.index.get_indexer(table.index)
+    complete = answers.complete(names)[place]
+    table, codes = table[complete], table[GROUP].to_numpy(int)[complete]
+    x = np.column_stack([*numeric, *dummies])[place][complete] if numeric or dummies else np.empty((len(table), 0))
+    freed = {n: _free(table[n].to_numpy(float), x, codes) for n in table.columns if n != GROUP}
+    return pd.DataFrame(freed, index=table.index).assign(**{GROUP: codes})
+
+
+def _free(values: np.ndarray, x: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    known = ~np.isnan(values)
+    y = _inside(values[known], codes[known])
+    if x.shape[1]:
+        inner = np.column_stack([_inside(column[known], codes[known]) for column in x.T])
+        y = y - inner @ np.linalg.lstsq(inner, y, rcond=None)[0]
+    found = np.full(values.shape, np.nan)
+    found[known] = y
+    return found
+
+
+def _inside(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    size = np.maximum(np.bincount(codes), 1)
+    return values - (np.bincount(codes, values) / size)[codes]
+
+
+def _line(row: Row, shown: str, composite: Any, fit: Any, reason: str, level: str | None) -> list[Any]:
+    head = [row.hypothesis.id, row.outcome, row.predictor, shown, np.nan if composite is None else composite.estimate]
+    if fit is None:
+        return [*head, *[np.nan] * 8, 0, False, reason]
+    glance = fit.glance().iloc[0]
+    faults = [name for name in ("identified", "converged", "admissible") if not glance[name]]
+    table = fit.tidy(standardized=True)
+    slope = table[(table["op"] == "~") & (table["lhs"] == row.outcome) & (table["rhs"] == row.names[0])]
+    if level is not None:
+        slope = slope[slope["level"].astype(str) == {"within": "1", "between": "2"}[level]]
+    one = slope.iloc[0]
+    scale = one["std_all"] / one["est"] if one["est"] else np.nan
+    kept = [glance.get("cfi_robust"), glance.get("rmsea_robust"), glance["srmr"]]
+    kept = [
+        glance[plain] if value is None or pd.isna(value) else value
+        for value, plain in zip(kept, ("cfi", "rmsea", "srmr"))
+    ]
+    if faults:
+        return [*head, *[np.nan] * 5, *kept, glance["n"], False, f"the model is not {listed(faults)}"]
+    bounds = sorted([one["ci_lower"] * scale, one["ci_upper"] * scale])
+    return [*head, one["std_all"], one["se"] * scale, *bounds, one["p_value"], *kept, glance["n"], True, ""]
+
+
+def _robust(glance: pd.Series, name: str) -> float:
+    """The robust version of a fit index where there is one."""
+    value = glance.get(f"{name}_robust")
+    return float(glance[name] if value is None or pd.isna(value) else value)
