@@ -32,7 +32,7 @@ GROUP = "cluster_of_the_row"
 
 @dataclass(frozen=True, repr=False)
 class Latent(Result):
-    """Composite and latent slopes side by side: `tidy()` one row a hypothesis, outcome and level; `.fits` the models."""
+    """Composite and latent slopes side by side: `tidy()` one row a hypothesis, outcome, level; `.fits` the models."""
 
     table: pd.DataFrame
     fits: Mapping[tuple[str, str, str, str], Any]
@@ -116,7 +116,9 @@ def _block(name: str, survey: Any) -> _Block:
         items = tuple(item for part in parts for item in part.items if item in kept)
         scores = tuple(score for part in parts for score in part.scores)
         own = survey.measurement_model(name) if not scores else syntax
-        return _Block(f"{own}\n{name} =~ {' + '.join(part.name for part in parts)}", name, items, scores)
+        weight = "1*" if len(parts) == 2 else ""  # two parts count alike: a factor of two is not identified alone
+        general = " + ".join(f"{weight}{part.name}" for part in parts)
+        return _Block(f"{own}\n{name} =~ {general}", name, items, scores)
     if survey.constructs[name].composite:
         return _Block("", name, (), (name,))
     return _Block(survey.measurement_model(name), name, tuple(survey.constructs[name].items), ())
