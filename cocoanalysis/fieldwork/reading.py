@@ -53,6 +53,7 @@ MONTHS = "jan|feb|mar|apr|maj|may|jun|jul|aug|sep|okt|oct|nov|dec"
 SPREADSHEET_ID = (  # 1E5, 1.2E+05 · more than 15 digits ending in zeros · 3-May · May-23
     rf"(?i)^(\d(\.\d+)?e\+?\d+|\d{{14,}}00|\d{{1,2}}[-. /]({MONTHS})\w*|({MONTHS})\w*[-. /]\d{{1,4}})$"
 )
+ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 DUPLICATES = ("error", "first", "last", "fullest")
 NOT_LIVE = ("preview", "test", "spam")
 
@@ -122,6 +123,7 @@ def read_responses(
     reading.line("read", f"read {source.path.name} as {door.name} ({found}), sha256 {digest[:12]}", rows=len(raw))
     reading.entries += raw.entries
     reading.columns()
+    reading.timed()
     reading.statuses()
     reading.turned_back(list(already_reversed))
     reading.unasked()
@@ -446,6 +448,31 @@ class Reading:
             self.data[name] = self.data[name].where(~nobody, "row" + numbers).astype("str")
             self.why[name] = np.where(nobody, -1, self.why[name]).astype(np.int8)
             self.line("read", f"rows without '{name}' named by their row number", rows=int(nobody.sum()))
+
+    def timed(self) -> None:
+        """Seconds from opening to saving, in UTC, where the platform gives two times instead."""
+        if "seconds" in self.data or not {"started", "ended"} <= set(self.data):
+            return
+        times = [self.data[name] for name in ("started", "ended")]
+        zoned = [set(one.dropna().str.contains(ZONE).unique()) for one in times]
+        if zoned[0] | zoned[1] == {True, False}:
+            words = "Some times have an offset from UTC and some have none, so no duration can be told."
+            self.diagnostics.append(Diagnostic("MixedTimeZones", words, "warning"))
+            return
+        start, end = (pd.to_datetime(one, utc=True, format="ISO8601", errors="coerce") for one in times)
+        seconds = (end - start).dt.total_seconds()
+        wrong = (seconds < 0).to_numpy()
+        if wrong.any():
+            words = (
+                f"{int(wrong.sum())} responses end before they began (first in row {self.row(wrong)}), as at the end "
+                f"of "
+                "summer time in files without an offset; their duration is missing."
+            )
+            self.diagnostics.append(Diagnostic("NegativeDuration", words, "warning"))
+        self.data["seconds"] = seconds.where(~wrong)
+        absent = self.data["seconds"].isna().to_numpy()
+        self.why["seconds"] = np.where(absent, self._number("invalid"), -1).astype(np.int8)
+        self.line("read", "seconds made from started and ended", rows=int((~absent).sum()))
 
     # Rules about rows ---------------------------------------------------------------------------
 

@@ -236,6 +236,24 @@ def test_case_29_partials_stay_counted_and_say_not_reached(tmp_path, survey):
     assert read.exclude("not complete").frame["person"].tolist() == ["001", "003"]
 
 
+@pytest.mark.parametrize(
+    ("times", "seconds", "code"),
+    [
+        (["2026-10-25T02:50:00+02:00", "2026-10-25T02:10:00+01:00"], 1200, None),  # summer time ends in between
+        (["2026-10-25 02:50:00", "2026-10-25 02:10:00"], None, "NegativeDuration"),
+        (["2026-10-25T02:50:00+02:00", "2026-10-25 03:10:00"], None, "MixedTimeZones"),
+        (["2026-05-01 10:00:00", "2026-05-01 10:05:30"], 330, None),
+    ],
+)
+def test_case_36_durations_are_counted_in_utc(tmp_path, survey, times, seconds, code):
+    header, rows = [*HEADER, "started", "ended"], [[*row, *times] for row in ROWS]
+    read = read_responses(file(tmp_path, text(rows, header)), survey)
+    told = read.frame["seconds"].iloc[0] if "seconds" in read.frame else None
+    assert told == seconds or (seconds is None and pd.isna(told))
+    assert code is None or code in [one.code for one in read.diagnostics]
+    assert read.frame["started"].iloc[0] == times[0]  # kept with its offset
+
+
 def test_form_says_what_was_not_asked(tmp_path, survey):
     header = [*HEADER, "form"]
     rows = [[*ROWS[0], "full"], [*ROWS[1], "full"], [*ROWS[2], "short"]]

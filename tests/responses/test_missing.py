@@ -286,6 +286,26 @@ def test_pooling_through_the_samples(responses):
     assert pooled.tidy()["est"][0] == pytest.approx(responses.scores("trust")["trust"].mean(), abs=0.1)
 
 
+def test_models_are_pooled_with_d2_of_their_chi2(responses):
+    class Fit:
+        def __init__(self, mean):
+            self.mean = mean
+
+        def tidy(self):
+            return pd.DataFrame({"lhs": ["a"], "op": ["=~"], "rhs": ["b"], "est": [self.mean], "se": [0.1]})
+
+        def glance(self):
+            return pd.DataFrame({"chi2": [40 + self.mean], "df": [24]})
+
+    made = impute(responses, "trust", m=3, iterations=2)
+    means = [one.scores("trust")["trust"].mean() for one in made.responses]
+    pooled = made.pool(lambda one: Fit(one.scores("trust")["trust"].mean()))
+    expected = pooling.d2([40 + mean for mean in means], 24)
+    row = pooled.glance().iloc[0]
+    assert (row["test"], row["f"], row["df1"]) == ("D2 of chi2", pytest.approx(expected.f), 24)
+    assert pooled.tidy()["est"][0] == pytest.approx(np.mean(means))
+
+
 @pytest.mark.parametrize(
     ("change", "names", "code"),
     [
