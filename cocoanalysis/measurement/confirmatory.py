@@ -24,6 +24,7 @@ from cocoanalysis.measurement.bundles import write_lavaan, write_mplus
 from cocoanalysis.measurement.composites import CompositeReliability, composite_reliability
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
 from cocoanalysis.measurement.diagnosis import diagnose
+from cocoanalysis.measurement.expressions import Dual
 from cocoanalysis.measurement.factor_scores import SCORES, covariate_level, ordinal_modes
 from cocoanalysis.measurement.fitting import Solution, minimise, rank_deficit
 from cocoanalysis.measurement.inference import (
@@ -39,6 +40,8 @@ from cocoanalysis.measurement.inference import (
 )
 from cocoanalysis.measurement.modification import releases
 from cocoanalysis.measurement.multilevel import TwoLevelProblem
+from cocoanalysis.measurement.parameters import build
+from cocoanalysis.measurement.problems import continuous_problem
 from cocoanalysis.measurement.residuals import (
     implied_moments,
     observed_moments,
@@ -50,7 +53,7 @@ from cocoanalysis.measurement.samples import Sample, check_moments, log_likeliho
 from cocoanalysis.measurement.specification import (
     Call,
     Prepared,
-    continuous_problem,
+    model_variables,
     prepare,
     resolved_settings,
     table_options,
@@ -217,8 +220,6 @@ class Fit(Result):
         return self._definitions_at(self._standardised[kind], None)[0]
 
     def _definitions_at(self, values: np.ndarray, slopes: np.ndarray | None):
-        from cocoanalysis.measurement.expressions import Dual
-
         table = self.problem.table
         names: dict[str, Dual] = {}
         for i, row in enumerate(table.rows):
@@ -718,9 +719,6 @@ def _on_a_saddle(problem: Problem, solution: Solution) -> bool:
 
 def _from_moments(model: str, covariance_: pd.DataFrame, n: int, means: pd.Series | None, call: Call) -> Prepared:
     parsed = parse(model)
-    from cocoanalysis.measurement.parameters import build
-    from cocoanalysis.measurement.specification import model_variables
-
     names = model_variables(parsed, covariance_.columns)
     if list(covariance_.index) != list(covariance_.columns) or not np.allclose(covariance_, covariance_.T, atol=1e-8):
         raise ModelError(

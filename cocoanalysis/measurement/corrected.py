@@ -18,9 +18,9 @@ from cocoanalysis.measurement.implied import lower
 from cocoanalysis.measurement.inference import (
     Problem,
     Test,
-    _continuous_selection,
     gammas,
     independence_point,
+    independence_selection,
     inverse_information,
     kept_moments,
     point_information,
@@ -118,7 +118,7 @@ def _trace(jacobians, basis: np.ndarray, parts, share: np.ndarray) -> float:
 
 
 def _independence_jacobians(problem: Problem, keeps) -> list[np.ndarray]:
-    free, _ = _continuous_selection(problem)
+    free, _ = independence_selection(problem)
     columns, before, out = sum(len(f) for f in free), 0, []
     for f, keep in zip(free, keeps):
         jacobian = np.zeros((len(keep), columns))

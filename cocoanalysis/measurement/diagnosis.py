@@ -14,6 +14,7 @@ from cocoanalysis.errors import Diagnostic, listed
 from cocoanalysis.measurement.fitting import Solution, rank_deficit
 from cocoanalysis.measurement.implied import Block
 from cocoanalysis.measurement.inference import Problem, degrees_of_freedom, moment_rank
+from cocoanalysis.measurement.ordinal import completed_variances
 
 
 @dataclass
@@ -102,8 +103,6 @@ def _admissibility(problem: Problem, solution: Solution, facts: Facts) -> None:
 
 
 def _faults(problem: Problem, block: Block, theta: np.ndarray) -> list[str]:
-    from cocoanalysis.measurement.ordinal import completed_variances
-
     implied = block.implied(theta)
     found = []
     residual = np.diagonal(implied.matrices["theta"]).copy()

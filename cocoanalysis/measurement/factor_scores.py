@@ -15,6 +15,7 @@ from scipy import special
 from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.implied import Block, Implied
 from cocoanalysis.measurement.incomplete import Patterns, expectation
+from cocoanalysis.measurement.ordinal import completed_variances
 
 SCORES: dict[str, Callable] = {}
 ROUNDS = 60
@@ -106,8 +107,6 @@ def covariate_level(block: Block, implied: Implied, mean: np.ndarray, x: tuple[i
 
 
 def residual_variances(block: Block, implied: Implied) -> np.ndarray:
-    from cocoanalysis.measurement.ordinal import completed_variances
-
     own = np.diagonal(implied.matrices["theta"])
     if not block.ordered.any() or block.theta_scaled:
         return own

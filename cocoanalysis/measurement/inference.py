@@ -159,11 +159,11 @@ def meat(problem: Problem, solution: Solution) -> list[np.ndarray]:
     """Cross products of the rows' (or clusters') scores per row, one a group."""
     if "meat" not in problem.cache:
         scores = problem.discrepancy.scores(solution.theta)
-        problem.cache["meat"] = [_cross(problem, g, s) for g, s in enumerate(scores)]
+        problem.cache["meat"] = [scores_crossed(problem, g, s) for g, s in enumerate(scores)]
     return problem.cache["meat"]
 
 
-def _cross(problem: Problem, group: int, scores: np.ndarray) -> np.ndarray:
+def scores_crossed(problem: Problem, group: int, scores: np.ndarray) -> np.ndarray:
     sample = problem.samples[group]
     if sample.weights is not None:
         scores = scores * sample.weights[:, None]
@@ -384,7 +384,7 @@ def baseline_tests(problem: Problem) -> tuple[Test, Test | None]:
         return _baseline_least_squares(problem, *_ordinal_selection(problem))
     if problem.estimator.likelihood:
         return _baseline_likelihood(problem)
-    return _baseline_least_squares(problem, *_continuous_selection(problem))
+    return _baseline_least_squares(problem, *independence_selection(problem))
 
 
 def _selection(
@@ -401,7 +401,7 @@ def _selection(
     return np.flatnonzero(~zero & ~skip), np.flatnonzero(zero)
 
 
-def _continuous_selection(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def independence_selection(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray]]:
     pairs = [
         _selection(len(s.cov), x, covariates, problem.meanstructure)
         for s, x, covariates in zip(problem.samples, problem.x, covariate_positions(problem))
@@ -482,7 +482,7 @@ def independence_point(problem: Problem, group: int) -> tuple[np.ndarray, np.nda
 
 def _baseline_likelihood(problem: Problem):
     chi2, df = 0.0, 0
-    free, zero = _continuous_selection(problem)
+    free, zero = independence_selection(problem)
     points = [independence_point(problem, g) for g in range(len(problem.samples))]
     for g, (mean, cov) in enumerate(points):
         chi2 += _likelihood_ratio(problem, g, mean, cov)

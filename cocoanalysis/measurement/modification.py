@@ -15,6 +15,7 @@ import numpy as np
 from cocoanalysis.measurement.fitting import Solution, null_space
 from cocoanalysis.measurement.inference import Problem
 from cocoanalysis.measurement.parameters import Parameter, ParameterTable
+from cocoanalysis.measurement.problems import rebuilt
 
 SMALLEST = np.finfo(float).eps ** (1 / 3)  # information below which a release changes no moment
 
@@ -68,8 +69,6 @@ def _possible(names, rows: Sequence[Parameter], paths: set[str], meanstructure: 
 
 def releases(problem: Problem, solution: Solution, added: Sequence[Parameter] | None = None) -> list[Release]:
     """Score tests of all candidates and of every tied row."""
-    from cocoanalysis.measurement.specification import rebuilt
-
     table = problem.table
     added = candidates(table) if added is None else list(added)
     fixed = {id(r) for r in added} & {id(r) for r in table.rows}
@@ -109,12 +108,12 @@ def releases(problem: Problem, solution: Solution, added: Sequence[Parameter] | 
         score = gradient[k] - cross @ inverse @ (inner.T @ gradient)
         if room < SMALLEST:
             continue
-        kind = "tied" if tied else "fixed" if id_of(row, table) else "added"
+        kind = "tied" if tied else "fixed" if _mentioned(row, table) else "added"
         out.append(Release(row, float(problem.total * score**2 / room), float(-score / room), kind))
     return out
 
 
-def id_of(row: Parameter, table: ParameterTable) -> bool:
+def _mentioned(row: Parameter, table: ParameterTable) -> bool:
     """Does the table mention this row?"""
     key = (_key(row.lhs, row.op, row.rhs), row.group, row.level)
     return any((_key(r.lhs, r.op, r.rhs), r.group, r.level) == key for r in table.rows)

@@ -21,6 +21,7 @@ from cocoanalysis.measurement.fitting import Constraints, minimise
 from cocoanalysis.measurement.implied import lower, structure
 from cocoanalysis.measurement.inference import Problem, Test
 from cocoanalysis.measurement.parameters import Names, Parameter, ParameterTable, build
+from cocoanalysis.measurement.rows import cluster_codes, group_members, usable_rows
 from cocoanalysis.measurement.samples import log_likelihood
 from cocoanalysis.measurement.starts import starting_values
 from cocoanalysis.measurement.syntax import Model, parse
@@ -111,11 +112,11 @@ def prepare_two_level(data: Any, parsed: Model, call: Any) -> Any:
 
     _refuse(parsed, call)
     raw = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
-    groups, member = spec.group_members(raw, call.group)
+    groups, member = group_members(raw, call.group)
     selection = select(data, spec.model_variables(parsed, raw.columns))
-    frame, clusters = selection.frame, spec.cluster_codes(raw, call.cluster)
+    frame, clusters = selection.frame, cluster_codes(raw, call.cluster)
     table = build(parsed, spec.table_options(parsed, call, "ml", [], groups, frame))
-    keep = spec.usable_rows(frame, member, "listwise", spec.exogenous_of(table), None, call)
+    keep = usable_rows(frame, "listwise", spec.exogenous_of(table))
     masks = [keep & (member == g) for g in range(len(groups))]
     samples = [_sample(table, g + 1, frame[mask], _members(clusters, mask), groups[g]) for g, mask in enumerate(masks)]
     settings = spec.resolved_settings(table, "ml", "listwise", call, False, False)

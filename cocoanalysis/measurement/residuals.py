@@ -11,6 +11,7 @@ from cocoanalysis.measurement.fitting import Solution, null_space
 from cocoanalysis.measurement.implied import lower
 from cocoanalysis.measurement.inference import Problem, gammas, kept_moments, point_information, saturated_parts
 from cocoanalysis.measurement.ordinal import ordinal_moments_of, scales
+from cocoanalysis.measurement.samples import normal_weight
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,6 @@ def _pieces(problem: Problem, solution: Solution):
 
 
 def _moment_information(problem: Problem, k: int, mean: np.ndarray, cov: np.ndarray, kind: str) -> np.ndarray:
-    from cocoanalysis.measurement.samples import normal_weight
-
     if problem.samples[k].data is None:
         keep = kept_moments(problem, k)
         return normal_weight(cov, True)[np.ix_(keep, keep)]

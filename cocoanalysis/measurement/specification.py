@@ -7,26 +7,33 @@ which treatment of missing answers) is kept in `Prepared.settings` and `Prepared
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import Diagnostic, ModelError, ResponseError, listed, one_of, suggestion
+from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of, suggestion
 from cocoanalysis.measurement.contingency import observed_categories
-from cocoanalysis.measurement.estimators import ESTIMATORS, NormalTheory, least_squares, ordinal_discrepancy
-from cocoanalysis.measurement.fitting import Constraints
-from cocoanalysis.measurement.implied import Structure, structure
-from cocoanalysis.measurement.incomplete import FullInformation, Patterns, saturated
+from cocoanalysis.measurement.estimators import ESTIMATORS
 from cocoanalysis.measurement.inference import Problem
-from cocoanalysis.measurement.moments import ordinal_moments, sampling_weights
+from cocoanalysis.measurement.moments import ordinal_moments
 from cocoanalysis.measurement.parameters import Options, ParameterTable, build, checked_group_equal, classify
-from cocoanalysis.measurement.samples import Sample, check_moments, sample_of
+from cocoanalysis.measurement.problems import continuous_problem, continuous_samples, ordinal_problem, ordinal_start
+from cocoanalysis.measurement.rows import (
+    cluster_codes,
+    collapsed,
+    drawn_rows,
+    group_members,
+    refuse_small,
+    row_weights,
+    sample_warnings,
+    usable_rows,
+)
 from cocoanalysis.measurement.starts import starting_values
 from cocoanalysis.measurement.syntax import Model, parse
-from cocoanalysis.responses.selection import as_frame, numeric_frame, select
+from cocoanalysis.responses.selection import as_frame, select
 
 ORDINAL_ONLY = ("wlsm", "wlsmv", "wlsmvs")
 ORDINAL = (*ORDINAL_ONLY, "dwls", "wls", "uls", "ulsm", "ulsmv", "ulsmvs")
@@ -94,7 +101,7 @@ class Prepared:
         """The same problem on rows (or clusters) drawn with replacement within groups."""
         source = self.source
         assert self.call is not None
-        drawn = source.iloc[drawn_rows(source, self.call, rng)].reset_index(drop=True)
+        drawn = source.iloc[drawn_rows(source, self.call.group, self.call.cluster, rng)].reset_index(drop=True)
         again = replace(self.call, bootstrap=0, collapse=None, ordered=list(self.settings["ordered"]))
         return prepare(drawn, self.model.text if self.model else "", again).problem
 
@@ -135,7 +142,7 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     _check_group_blocks(parsed, groups)
     table = build(parsed, options)
     x_names = exogenous_of(table)
-    keep = usable_rows(frame, member, missing, x_names, weights, call)
+    keep = usable_rows(frame, missing, x_names)
     prepared = _assemble(
         table, frame, keep, member, groups, missing, estimator, call, ordered, weights, clusters, x_names
     )
@@ -145,20 +152,6 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     prepared.settings |= {"collapse": recode} if recode else {}
     prepared.remarks += _remarks(prepared, frame, keep, missing, call)
     return prepared
-
-
-def drawn_rows(source: pd.DataFrame, call: Call, rng: np.random.Generator) -> np.ndarray:
-    """Positions drawn with replacement: rows within groups, or whole clusters when there are clusters."""
-    positions = np.arange(len(source))
-    if call.cluster is not None:
-        codes = pd.factorize(source[call.cluster].astype(str))[0]
-        drawn = rng.integers(0, codes.max() + 1, codes.max() + 1)
-        return np.concatenate([positions[codes == c] for c in drawn])
-    if call.group is None:
-        return rng.integers(0, len(source), len(source))
-    codes = pd.factorize(source[call.group].astype(str))[0]
-    parts = [positions[codes == g] for g in range(codes.max() + 1)]
-    return np.concatenate([part[rng.integers(0, len(part), len(part))] for part in parts])
 
 
 def _selected(data: Any, names: Sequence[str]) -> Any:
@@ -262,87 +255,6 @@ def chosen_estimator(call: Call, ordered: Sequence[str]) -> str:
     return name
 
 
-def group_members(raw: pd.DataFrame, group: str | None) -> tuple[tuple[str, ...], np.ndarray]:
-    """Group labels in the order of their first row, and the group number of each row."""
-    if group is None:
-        return ("",), np.zeros(len(raw), dtype=int)
-    column = _column(raw, group, "group")
-    if column.isna().any():
-        raise ResponseError(
-            f"The grouping variable '{group}' is missing in {int(column.isna().sum())} rows; give these rows a group "
-            "or leave them out first.",
-            code="MissingGroup",
-        )
-    labels = column.astype(str)
-    order = list(dict.fromkeys(labels))
-    if len(order) < 2:
-        raise ModelError(f"The grouping variable '{group}' has only one value ({order}).", code="OneGroup")
-    small = [g for g in order if int((labels == g).sum()) < 2]
-    if small:
-        raise ResponseError(
-            f"Group {listed(small)} of '{group}' has a single row; a group needs more rows than the model has "
-            "variables. Merge or leave out the group.",
-            code="GroupTooSmall",
-        )
-    return tuple(order), labels.map({g: i for i, g in enumerate(order)}).to_numpy(dtype=int)
-
-
-def _column(raw: pd.DataFrame, name: str, what: str) -> pd.Series:
-    if name not in raw.columns:
-        raise ModelError(
-            f"The {what} column '{name}' is not in the data.{suggestion(name, raw.columns)}", code="UnknownVariable"
-        )
-    return raw[name]
-
-
-def row_weights(raw: pd.DataFrame, name: str | None) -> np.ndarray | None:
-    if name is None:
-        return None
-    _column(raw, name, "weights")
-    weights = sampling_weights(numeric_frame(raw, [name])[name])
-    if np.any(weights == 0):
-        raise ResponseError(
-            f"{int(np.sum(weights == 0))} weights in '{name}' are zero; leave those rows out, so that the number of "
-            "rows is true.",
-            code="BadWeights",
-        )
-    return weights
-
-
-def cluster_codes(raw: pd.DataFrame, name: str | None) -> np.ndarray | None:
-    if name is None:
-        return None
-    column = _column(raw, name, "cluster")
-    if column.isna().any():
-        raise ResponseError(
-            f"The cluster '{name}' is missing in {int(column.isna().sum())} rows; give them a cluster or leave them "
-            "out first.",
-            code="MissingCluster",
-        )
-    return pd.factorize(column.astype(str))[0]
-
-
-def collapsed(frame: pd.DataFrame, ordered: Sequence[str], recipe: Any) -> tuple[pd.DataFrame, dict]:
-    """Merge answer categories by a recipe (item → {old: new}), over all groups alike, and record it."""
-    if not recipe:
-        return frame, {}
-    if not isinstance(recipe, Mapping):
-        raise ModelError(
-            "collapse needs a recipe, item → {old category: new category}, as in {'item1': {5: 4}}.", code="BadCollapse"
-        )
-    frame, done = frame.copy(), {}
-    for name, moves in recipe.items():
-        if name not in ordered:
-            raise ModelError(
-                f"collapse names '{name}', which is no ordered variable of the model.{suggestion(name, ordered)}",
-                code="NoEffect",
-            )
-        counts = {old: int((frame[name] == old).sum()) for old in moves}
-        frame[name] = frame[name].replace({float(a): float(b) for a, b in moves.items()})
-        done[name] = {str(old): {"to": new, "rows": counts[old]} for old, new in moves.items()}
-    return frame, done
-
-
 def missing_treatment(call: Call, estimator: str, ordinal: bool, frame: pd.DataFrame) -> str:
     """listwise, fiml or pairwise; an impossible pairing with the estimator is an error."""
     kind = {"ml": "fiml", "direct": "fiml"}.get(call.missing.lower(), call.missing.lower())
@@ -411,24 +323,6 @@ def exogenous_of(table: ParameterTable) -> list[str]:
     return list(dict.fromkeys(n for names in table.names.values() for n in names.exogenous))
 
 
-def usable_rows(
-    frame: pd.DataFrame, member: np.ndarray, missing: str, x: Sequence[str], weights: Any, call: Call
-) -> np.ndarray:
-    """Which rows take part (bool)."""
-    seen = ~frame.isna().to_numpy()
-    if not len(frame):
-        raise ResponseError("The data have no rows.", code="NoRows")
-    empty = [name for name, column in zip(frame.columns, seen.T) if not column.any()]
-    if empty:
-        raise ResponseError(
-            f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no answers at all; leave it out of the model or "
-            "check how the column was read.",
-            code="AllMissing",
-        )
-    keep = np.asarray(seen.all(axis=1) if missing == "listwise" else seen.any(axis=1), dtype=bool)
-    return keep & np.asarray(frame[list(x)].notna().all(axis=1)) if x else keep
-
-
 # The problem --------------------------------------------------------------------------------------
 
 
@@ -451,8 +345,8 @@ def _assemble(
     if weights is not None:
         weights = weights / weights[keep].sum() * keep.sum()
     settings = resolved_settings(table, estimator, missing, call, bool(ordered), clusters is not None)
-    _refuse_small(table, masks, groups, frame.shape[1], settings)
-    diagnostics = sample_warnings(masks, weights, clusters, call)
+    refuse_small(masks, groups, frame.shape[1], table.n_free, missing)
+    diagnostics = sample_warnings(masks, weights, clusters, (call.weights, call.cluster))
     rows = tuple(frame.index[mask] for mask in masks)
     if ordered:
         orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
@@ -473,36 +367,10 @@ def _assemble(
     place = {name: k for k, name in enumerate(frame.columns)}
     columns = [[place[n] for n in order] for order in orders]
     data = [values[np.ix_(mask, at)] for mask, at in zip(masks, columns)]
-    samples, patterns, h1 = _continuous_samples(orders, data, masks, groups, weights, clusters)
+    samples, patterns, h1 = continuous_samples(orders, data, masks, groups, weights, clusters)
     problem = continuous_problem(table, samples, settings, patterns, h1)
     start = starting_values(problem.table, problem.structure, [s.cov for s in samples], [s.mean for s in samples])
     return Prepared(problem, start, None, settings, tuple(groups), frame, diagnostics=diagnostics, rows=rows)
-
-
-def _continuous_samples(orders, data, masks, groups, weights, clusters):
-    """Samples of all groups; with missing cells also their patterns and the saturated estimates."""
-    parts = []
-    for values, mask in zip(data, masks):
-        w = None if weights is None else weights[mask]
-        c = None if clusters is None else pd.factorize(clusters[mask])[0]
-        parts.append((values, w, c))
-    if not any(np.isnan(values).any() for values in data):
-        samples = [sample_of(names, *part) for names, part in zip(orders, parts)]
-        _check_all(samples, groups)
-        return samples, None, None
-    patterns = [Patterns.of(values, w) for values, w, _ in parts]
-    h1 = [saturated(p) for p in patterns]
-    samples = [
-        Sample(tuple(names), p.n, best[0], best[1], values, w, c)
-        for names, p, best, (values, w, c) in zip(orders, patterns, h1, parts)
-    ]
-    _check_all(samples, groups)
-    return samples, patterns, h1
-
-
-def _check_all(samples: Sequence[Sample], groups: Sequence[str]) -> None:
-    for sample, label in zip(samples, groups):
-        check_moments(sample, label)
 
 
 def resolved_settings(
@@ -569,155 +437,6 @@ def _asked_errors(asked: str, likelihood: bool, missing: str, se: str, informati
     if missing == "fiml":
         raise ModelError("se='robust.sem' needs complete rows; use 'robust.huber.white'.", code="EstimatorMissing")
     return "robust.sem", information
-
-
-def _refuse_small(
-    table: ParameterTable, masks: Sequence[np.ndarray], groups: Sequence[str], p: int, settings: dict
-) -> None:
-    """Fewer rows than variables carry no covariance matrix (case 48)."""
-    for mask, label in zip(masks, groups):
-        n = int(mask.sum())
-        if n <= p:
-            where = f" in group '{label}'" if label else ""
-            raise ModelError(
-                f"There are {n} usable rows{where} for {p} variables; the covariance matrix needs more rows than "
-                f"variables. Rows were chosen by missing='{settings['missing']}'.",
-                code="TooFewRows",
-            )
-    total = int(sum(mask.sum() for mask in masks))
-    if total < table.n_free:
-        raise ModelError(
-            f"There are {total} usable rows for {table.n_free} free parameters; the model asks more than the data can "
-            "answer. Use fewer parameters or more rows.",
-            code="TooFewRows",
-        )
-
-
-def sample_warnings(
-    masks: Sequence[np.ndarray], weights: np.ndarray | None, clusters: np.ndarray | None, call: Call
-) -> list[Diagnostic]:
-    """What a reader must know of weights and clusters (cases 55 and 56)."""
-    found = []
-    keep = np.logical_or.reduce(list(masks))
-    if weights is not None and np.ptp(weights[keep]) < 1e-12:
-        found.append(
-            Diagnostic("EqualWeights", f"All weights in '{call.weights}' are equal; they change nothing.", "warning")
-        )
-    if clusters is not None:
-        sizes = np.bincount(pd.factorize(clusters[keep])[0])
-        if len(sizes) < 2:
-            raise ModelError(f"'{call.cluster}' has one cluster only; robust errors need many.", code="OneCluster")
-        if len(sizes) < 40:
-            found.append(Diagnostic(
-                "FewClusters",
-                f"{len(sizes)} clusters in '{call.cluster}': with fewer than 40, cluster-robust errors are too small "
-                "and tests too eager, in spite of the factor C/(C − 1) that is applied.", "warning"))  # fmt: skip
-        if np.any(sizes == 1):
-            found.append(
-                Diagnostic(
-                    "SingletonClusters",
-                    f"{int(np.sum(sizes == 1))} clusters in '{call.cluster}' have one member.",
-                    "warning",
-                )
-            )
-    return found
-
-
-def with_sample_moments(table: ParameterTable, moments: Sequence[tuple[Sequence[str], np.ndarray, np.ndarray]]):
-    """Rows of fixed covariates filled with their sample moments, group by group."""
-    rows = []
-    for row in table.rows:
-        if row.exogenous and row.free < 0:
-            names, mean, cov = moments[row.group - 1]
-            at = {n: i for i, n in enumerate(names)}
-            value = mean[at[row.lhs]] if row.op == "~1" else cov[at[row.lhs], at[row.rhs]]
-            row = replace(row, value=float(value))
-        rows.append(row)
-    return replace(table, rows=tuple(rows))
-
-
-def continuous_problem(
-    table: ParameterTable, samples: list[Sample], settings: Mapping[str, Any], patterns=None, h1=None
-) -> Problem:
-    """Normal theory, full information or least squares on continuous samples."""
-    estimator = ESTIMATORS[settings["estimator"]]
-    mean = table.options.meanstructure
-    given = [(s.names, s.mean, s.cov if estimator.likelihood else s.unbiased) for s in samples]
-    table = with_sample_moments(table, given)
-    layout = structure(table)
-    x = fixed_positions(table, layout)
-    if patterns is not None:
-        discrepancy: Any = FullInformation(layout, samples, patterns, h1)
-    elif estimator.likelihood:
-        discrepancy = NormalTheory(layout, samples, mean)
-    else:
-        first = x[0] if x else ()
-        mplus = settings["convention"] == "mplus"
-        discrepancy = least_squares(layout, samples, estimator.discrepancy, mean, first, mplus=mplus)
-    return Problem(
-        table, layout, discrepancy, samples, estimator, settings["information"], settings["se"], settings["test"], mean,
-        x, Constraints(table), None, patterns, settings.get("cluster") is not None, settings["convention"],
-        settings["estimator"] == "ml" and settings.get("cluster") is not None,
-    )  # fmt: skip
-
-
-def ordinal_problem(table: ParameterTable, found: list[Any], settings: Mapping[str, Any]) -> Problem:
-    """Least squares on ordinal or mixed moments."""
-    estimator = ESTIMATORS[settings["estimator"]]
-    table = with_sample_moments(table, [(m.exogenous, m.mean_x, m.cov_x * (m.n / (m.n - 1))) for m in found])
-    layout = structure(table, [n for n, o in zip(found[0].names, found[0].ordered) if o])
-    less = int(settings["convention"] == "lavaan")
-    discrepancy = ordinal_discrepancy(layout, found, estimator.discrepancy, less)
-    return Problem(
-        table, layout, discrepancy, [], estimator, settings["information"], settings["se"], settings["test"], True,
-        [() for _ in found], Constraints(table), found, None, settings.get("cluster") is not None,
-        settings["convention"],
-    )  # fmt: skip
-
-
-def rebuilt(problem: Problem, table: ParameterTable) -> Problem:
-    """The same data and choices under another table (wider or narrower); its moments are not estimated again."""
-    if problem.ordinal is not None:
-        ordered = [n for n, o in zip(problem.ordinal[0].names, problem.ordinal[0].ordered) if o]
-        layout = structure(table, ordered)
-        less = problem.discrepancy.less
-        discrepancy: Any = ordinal_discrepancy(layout, problem.ordinal, problem.estimator.discrepancy, less)
-    else:
-        layout = structure(table)
-        if problem.patterns is not None:
-            h1 = [(*point, best) for point, best in zip(problem.discrepancy.h1, problem.discrepancy.saturated_loglik)]
-            discrepancy = FullInformation(layout, problem.samples, problem.patterns, h1)
-        elif problem.estimator.likelihood:
-            discrepancy = NormalTheory(layout, problem.samples, problem.meanstructure)
-        else:
-            old = problem.discrepancy
-            discrepancy = type(old)(layout, old.moments, old.weight, problem.n, problem.meanstructure, less=old.less)
-    return replace(
-        problem, table=table, structure=layout, discrepancy=discrepancy, constraints=Constraints(table), cache={}
-    )
-
-
-def ordinal_start(problem: Problem, found: Sequence[Any]) -> np.ndarray:
-    thresholds = []
-    for m in found:
-        seen: dict[int, int] = {}
-        own = {}
-        for index, value in zip(m.threshold_index, m.thresholds):
-            seen[index] = seen.get(index, 0) + 1
-            own[m.names[index], seen[index]] = float(value)
-        thresholds.append(own)
-    return starting_values(
-        problem.table, problem.structure, [m.cov for m in found], [m.mean for m in found], thresholds
-    )
-
-
-def fixed_positions(table: ParameterTable, layout: Structure) -> list[tuple[int, ...]]:
-    """Where the fixed covariates stand among each block's observed variables."""
-    out = []
-    for block, key in zip(layout.blocks, layout.keys):
-        fixed = table.names[key].exogenous if table.options.fixed_x else ()
-        out.append(tuple(i for i, n in enumerate(block.observed) if n in fixed))
-    return out
 
 
 def _remarks(prepared: Prepared, frame: pd.DataFrame, keep: np.ndarray, missing: str, call: Call) -> list[str]:
