@@ -130,7 +130,8 @@ def _copied(id: str, source: Source) -> dict[str, str | bytes | Path]:
         files.pop(Path(name).as_posix(), None)
         files[f"instruments/{Path(name).name}"] = folder / name
         places["instruments", str(index)] = f"instruments/{Path(name).name}"
-    files[SURVEY_FILE] = _with_scalars(source, places)
+    origin = f"# Copied from the survey '{source.data['id']}', version {source.data['version']}.\n"
+    files[SURVEY_FILE] = origin + _with_scalars(source, places)
     return files
 
 

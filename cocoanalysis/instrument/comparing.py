@@ -172,10 +172,12 @@ def _words(old: Item, new: Item, before: Survey, after: Survey) -> Found:
         return [("typo", "yes", "Only case, punctuation or spacing changed.")]
     same = [language for language in both if language not in changed]
     unrecorded = "" if kinds else " No entry of the change log says why."
-    if same and "wording" not in kinds:
+    original = before.languages[0] in changed and "translation" not in kinds
+    if same and not original and "wording" not in kinds:
         reason = f"The words changed in {listed(changed)}: compare versions among answers in {listed(same)} only."
         return [("translation", "only within", reason + unrecorded)]
-    return [("wording", "only within", "It asks in other words: levels of the versions do not compare." + unrecorded)]
+    reason = f"It asks in other words in {listed(changed)}: levels of the versions do not compare."
+    return [("wording", "only within", reason + unrecorded)]
 
 
 def _recorded(item: Item, before: Survey, after: Survey) -> set[str]:
@@ -232,7 +234,7 @@ def _members(old: tuple[str, ...], new: tuple[str, ...], items: dict[str, Differ
         ids = [id for id in both if items[id].comparable == word]
         if ids:
             changes = listed(sorted({items[id].change for id in ids}))
-            found.append((changes, "no" if word == "no" else "only within", f"{changes} of {listed(ids)}."))
+            found.append((changes, "no" if word == "no" else "only within", f"the {changes} of {listed(ids)} changed."))
     typos = [id for id in both if items[id].change != "none" and items[id].comparable == "yes"]
     if typos:
         found.append(("typo", "yes", f"Slips corrected in {listed(typos)}."))

@@ -26,7 +26,7 @@ def test_comments_stay_and_only_the_names_change(written, tmp_path):
     text = "# ours\n" + SURVEY.replace("[teamwork.yaml]", '["teamwork.yaml"] # one')
     folder = coco.new_survey("mine", written(survey=text), folder=tmp_path)
     expected = text.replace("id: demo", "id: mine").replace('["teamwork.yaml"]', "[instruments/teamwork.yaml]")
-    assert (folder / "survey.yaml").read_text() == expected
+    assert (folder / "survey.yaml").read_text() == f"# Copied from the survey 'demo', version 0.1.0.\n{expected}"
 
 
 def test_an_extension_of_a_bundled_survey_and_of_ones_own(written, tmp_path):
