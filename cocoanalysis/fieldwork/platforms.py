@@ -83,6 +83,7 @@ class Raw:
     codes : our id → {code of the platform: our code}
     personal : columns that identify a person; dropped unless asked for
     technical : columns that are no questions; left out without being listed as unmatched
+    aliases : other name of a column, by which a code map may know it (Qualtrics' ImportId) → column
     first_row : number of the first row of answers in the file, for messages
     entries : ledger lines about what the platform's reader did
     """
@@ -94,6 +95,7 @@ class Raw:
     codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     personal: frozenset[str] = frozenset()
     technical: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
     first_row: int = 2
     entries: tuple[Entry, ...] = ()
 

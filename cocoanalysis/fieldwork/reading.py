@@ -235,7 +235,7 @@ class Reading:
         self.bindings = bind(
             columns,
             self.survey,
-            code_map=self.code_map.columns,
+            code_map={self._alias(key): self._alias(name) for key, name in self.code_map.columns.items()},
             given=given,
             texts=self.raw.texts,
             language=self.source.options.language,
@@ -249,6 +249,9 @@ class Reading:
                 code="NoItems",
             )
         self._left_out()
+
+    def _alias(self, name: str) -> str:
+        return self.raw.aliases.get(name, name)
 
     def _left_out(self) -> None:
         """Personal columns are dropped unless asked for; columns that are not bound are listed."""
