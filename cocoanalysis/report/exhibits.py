@@ -9,6 +9,7 @@ apply to the survey; one that raises a CocoError is shown with that reason inste
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 import cocoanalysis as coco
 from cocoanalysis.errors import CocoError
 from cocoanalysis.report import plots, tables, words
-from cocoanalysis.report.labels import plain
+from cocoanalysis.report.labels import phrase, plain
 from cocoanalysis.report.study import Study
 from cocoanalysis.report.tables import written
 from cocoanalysis.responses.screening import with_and_without
@@ -350,3 +351,120 @@ def indirect(study: Study) -> Iterator[Any]:
         yield tables.framed(
             found.sensitivity, title="Sensitivity to what was not measured", id="coco-sensitivity", source=found
         )
+
+
+@exhibit("propositions", "Moderation", "moderation")
+def moderation(study: Study) -> Iterator[Any]:
+    if study.plan is None or not any(one.product for one in study.plan.hypotheses):
+        return
+    for name, found in study.moderations.items():
+        yield plots.slopes(found)
+        yield tables.estimates(found, title=f"{name}, simple slopes", id="coco-slopes")
+        bounds = f"{name}, bounds of significance (Johnson and Neyman)"
+        yield tables.framed(found.johnson_neyman(), title=bounds, id="coco-johnson-neyman", source=found)
+
+
+@exhibit("propositions", "Checks of the regressions", "influence")
+def checks(study: Study) -> Iterator[Any]:
+    if study.plan is None:
+        return
+    rows = []
+    for row in study.verdicts:
+        if row.numbers["kind"] == "slope" and str(row.numbers["label"]).startswith("confirmatory") and row.equations:
+            facts = coco.check_regression(row.fit).glance().iloc[0].to_dict()
+            rows.append({"hypothesis": row.numbers["hypothesis"], "outcome": row.numbers["outcome"], **facts})
+    yield (
+        "Largest variance inflation factor and Cook's distance; p of RESET (functional form), Breusch–Pagan "
+        "(unequal variances, which the robust errors allow for) and Jarque–Bera (normal residuals)."
+    )
+    shown = pd.DataFrame(rows)
+    shown["outcome"] = [study.survey.label(name) for name in shown["outcome"]]
+    yield tables.framed(shown, title="Checks of the regressions", id="coco-checks", source=study.verdicts)
+    first = next(row for row in study.verdicts if row.numbers["kind"] == "slope" and row.equations)
+    found = coco.check_regression(first.fit)
+    yield tables.estimates(found, title=f"{first.numbers['hypothesis']}: term by term", id="coco-check-terms")
+
+
+@exhibit("propositions", "Which practice counts most?")
+def dominance(study: Study) -> Iterator[Any]:
+    """All predictors of the plan's slopes on the outcome that most of them share, in one joint model."""
+    if study.plan is None:
+        return
+    slopes = [
+        (o, p) for one in study.plan.hypotheses if one.kind == "slope" for o in one.outcome for p in one.predictor
+    ]
+    outcome = max((o for o, _ in slopes), key=[o for o, _ in slopes].count)
+    predictors = (
+        [name for name in study.reflective if name != outcome]
+        if study.block
+        else [p for o, p in slopes if o == outcome]
+    )
+    predictors = list(dict.fromkeys(predictors))
+    if len(predictors) > 1:
+        yield tables.estimates(
+            coco.dominance(study.analysed, outcome=outcome, predictors=predictors), id="coco-dominance"
+        )
+
+
+@exhibit("propositions", "Between scores and between constructs", "latent")
+def latent(study: Study) -> Iterator[Any]:
+    if study.plan is None or study.latent.empty:
+        return
+    yield (
+        "The same slope between scores (which hold measurement error) and between latent variables (which do not), "
+        "without controls; errors are robust to clusters."
+    )
+    yield tables.framed(study.latent, title="Latent beside composite", id="coco-latent", source=study.responses)
+
+
+@exhibit("propositions", "Common method", "method")
+def method(study: Study) -> Iterator[Any]:
+    if study.plan is None:
+        return
+    for one in study.plan.hypotheses:
+        if one.kind == "slope" and study.survey.cluster is not None and one.family == "confirmatory":
+            for outcome in one.outcome:
+                for predictor in one.predictor:
+                    found = coco.split_cluster(study.analysed, outcome=outcome, predictor=predictor, seed=study.seed)
+                    yield tables.estimates(found, title=f"{one.id}: {phrase(found, found.title)}", id="coco-split")
+            break
+    if any(construct.role == "marker" for construct in study.survey.constructs.values()):
+        yield tables.estimates(coco.marker_technique(study.analysed, study.reflective), id="coco-marker")
+    described = coco.harman(study.analysed, study.factor_items)
+    yield tables.framed(
+        described, title="Share of one unrotated factor (Harman)", id="coco-harman", source=study.responses
+    )
+
+
+@exhibit("propositions", "Every defensible analysis", "multiverse")
+def multiverse(study: Study) -> Iterator[Any]:
+    if study.plan is None or study.plan.form.multiverse is None:
+        return
+    found = study.multiverse
+    for name in found.tidy()["hypothesis"].drop_duplicates():
+        if found.tidy().query("hypothesis == @name")["outcome"].nunique() == 1:
+            yield plots.specification(found, hypothesis=name)
+    yield tables.framed(found.summary(), title="Specification curves", id="coco-multiverse", source=found)
+
+
+@exhibit("propositions", "Deviations from the plan", "deviations")
+def deviations(study: Study) -> Iterator[Any]:
+    if study.plan is None:
+        return
+    if study.verdicts.deviations.empty:
+        yield f"None: what was done is what the plan says (hash {study.plan.hash[:12]})."
+        return
+    yield tables.framed(study.verdicts.deviations, title="Deviations", id="coco-deviations", source=study.verdicts)
+
+
+@exhibit("propositions", "What the verdict rule can reach")
+def reach(study: Study) -> Iterator[Any]:
+    """Read from the committed counts beside the survey, which name the plan and the world they were made with."""
+    for name in ("sizes", "null"):
+        path = Path(study.survey.folder) / "power" / f"{name}.json"
+        if study.plan is None or not path.is_file():
+            continue
+        counted = coco.read_power(path, study.plan)
+        yield f"Verdicts over many synthetic studies of the {'planned' if name == 'sizes' else 'null'} world."
+        yield plots.power(counted)
+        yield tables.estimates(counted, title=f"Shares of verdicts: {name}", id="coco-power")

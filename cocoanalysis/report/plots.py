@@ -317,9 +317,9 @@ def _hypothesis(verdicts: Any, row: Mapping[str, Any]) -> str:
 def slopes(result: Any, ax: Axes | None = None) -> Axes:
     """Simple slopes: what the predictor goes with at low, middle and high values of the moderator.
 
-    Uses ``result.lines()``: columns predictor, outcome, moderator, with lower and upper where known.
+    Uses ``result.lines``: columns predictor, outcome, moderator, with lower and upper where known.
     """
-    frame = result.lines()
+    frame = result.lines() if callable(result.lines) else result.lines
     ax = _axes(ax, height=4, width=6)
     for (value, part), (colour, _, dash) in zip(frame.groupby("moderator", sort=True), SERIES):
         shown = written(value, "number") if isinstance(value, float) else figure_text(value)
@@ -333,9 +333,14 @@ def slopes(result: Any, ax: Axes | None = None) -> Axes:
     return _signed(ax, result, "Simple slopes")
 
 
-def specification(result: Any, ax: Axes | None = None) -> Axes:
-    """Specification curve: every defensible analysis, sorted by its estimate, with its verdict."""
+def specification(result: Any, ax: Axes | None = None, *, hypothesis: str | None = None) -> Axes:
+    """Specification curve: every defensible analysis, sorted by its estimate, with its verdict.
+
+    ``hypothesis`` keeps one hypothesis of the plan; a curve of several would mix their estimates.
+    """
     frame = result.tidy()
+    if hypothesis is not None:
+        frame = frame[frame["hypothesis"] == hypothesis]
     known = frame[frame["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
     ax = _axes(ax, height=4, width=8)
     ax.axhline(0, color="#333333", linewidth=0.8)
@@ -363,7 +368,7 @@ def specification(result: Any, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(f"{len(known)} specifications, sorted by estimate" + (f"; {failed} failed" if failed else ""))
     ax.set_ylabel("Estimate with 95 % interval")
     ax.legend(frameon=False, fontsize=8)
-    return _signed(ax, result, "Specification curve")
+    return _signed(ax, result, "Specification curve" if hypothesis is None else f"Specification curve: {hypothesis}")
 
 
 def _interval_bars(ax: Axes, part: pd.DataFrame, colour: str) -> None:
@@ -375,9 +380,9 @@ def power(result: Any, ax: Axes | None = None) -> Axes:
     """Probability of each verdict, hypothesis by hypothesis, at one planned size after the other."""
     frame = result.tidy()
     kinds = [name for name in VERDICTS if name in set(frame["verdict"])]
-    size = next((name for name in ("size", "sizes", "clusters", "n") if name in frame.columns), None)
-    keys = ["row" if "row" in frame.columns else "hypothesis", *([size] if size else [])]
-    shares = frame.pivot_table(index=keys, columns="verdict", values=_share_column(frame), sort=False, aggfunc="sum")
+    keys = [next(name for name in ("row", "hypothesis") if name in frame), *(["size"] if "size" in frame else [])]
+    shares = frame.pivot(index=keys, columns="verdict", values=_share_column(frame))
+    shares = shares.loc[frame.set_index(keys).index.drop_duplicates()]
     ax = _axes(ax, height=1.6 + 0.3 * len(shares), width=8)
     places, left = np.arange(len(shares))[::-1], np.zeros(len(shares))
     fills = {

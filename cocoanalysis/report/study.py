@@ -10,6 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 import cocoanalysis as coco
 from cocoanalysis.errors import CocoError, ResponseError
 
@@ -195,6 +198,58 @@ class Study:
             interval="monte_carlo",
             seed=self.seed,
         )
+
+    @cached_property
+    def moderations(self) -> dict[str, Any]:
+        """Simple slopes of every product of the plan, by hypothesis and outcome."""
+        found: dict[str, Any] = {}
+        for one in self.plan.hypotheses:
+            for outcome in one.outcome if one.product else ():
+                predictor, moderator = one.product
+                found[f"{one.id}: {self.survey.label(outcome)}"] = coco.simple_slopes(
+                    self.analysed,
+                    outcome=outcome,
+                    predictor=predictor,
+                    moderator=moderator,
+                    controls=self.plan.controls(one),
+                )
+        return found
+
+    @cached_property
+    def multiverse(self) -> Any:
+        return coco.multiverse(self.plan, self.responses, seed=self.seed)
+
+    @cached_property
+    def latent(self) -> pd.DataFrame:
+        """Every slope between two reflective constructs, once between their scores and once between the constructs."""
+        rows = []
+        for one in self.plan.hypotheses:
+            for outcome, predictor in ((o, p) for o in one.outcome for p in one.predictor if one.kind == "slope"):
+                if self._reflective(outcome) and self._reflective(predictor):
+                    rows.append({"hypothesis": one.id, **self._both_ways(outcome, predictor)})
+        return pd.DataFrame(rows)
+
+    def _reflective(self, name: str) -> bool:
+        return name in self.survey.constructs and not self.survey.constructs[name].composite
+
+    def _both_ways(self, outcome: str, predictor: str) -> dict[str, Any]:
+        scores = (
+            coco.regress(f"{outcome} ~ {predictor}", self.analysed, vcov="CR2").tidy().set_index("term").loc[predictor]
+        )
+        syntax = f"{self.survey.measurement_model([predictor, outcome])}{outcome} ~ {predictor}\n"
+        fit = coco.sem(self.analysed, syntax, estimator="mlr", cluster=self.survey.cluster)
+        table = fit.tidy(standardized=True)
+        latent = table[table["op"] == "~"].iloc[0]
+        fault = "; ".join(str(d) for d in fit.diagnostics if d.severity == "error")
+        return {
+            "predictor": self.survey.label(predictor),
+            "outcome": self.survey.label(outcome),
+            "scores": scores["est_std"],
+            "p_scores": scores["p_value"],
+            "latent": np.nan if fault else latent["std_all"],
+            "p_latent": np.nan if fault else latent["p_value"],
+            "remark": fault,
+        }
 
 
 def models(survey: Any, constructs: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
