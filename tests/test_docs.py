@@ -1,5 +1,6 @@
 """The README keeps what it promises."""
 
+import json
 import re
 
 import pytest
@@ -45,3 +46,18 @@ def test_no_text_names_a_registry_host():
     hosts = re.compile(r"(pypi|pythonhosted|npmjs)\.(org|com)|deb\.debian|cran\.r-project", flags=re.I)
     files = [p for p in ROOT.rglob("*") if p.suffix in TEXT and not MADE & set(p.relative_to(ROOT).parts)]
     assert not [p for p in files if hosts.search(p.read_text(encoding="utf-8", errors="replace"))]
+
+
+def made_in_notebooks():
+    """(notebook, cell) of every call of coco.tables and coco.plots."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        for number, source in enumerate(code, start=1):
+            if re.search(r"coco\.(tables|plots)\.\w+\(", source):
+                yield path.name, number
+
+
+def test_the_readme_maps_every_table_and_figure_to_its_cell():
+    mapped = {(name, int(number)) for name, number in re.findall(r"\| `([\w-]+\.ipynb)` \[(\d+)\] \|", README)}
+    assert mapped == set(made_in_notebooks())

@@ -376,9 +376,15 @@ def _interval_bars(ax: Axes, part: pd.DataFrame, colour: str) -> None:
         ax.vlines(part.index, part["ci_lower"], part["ci_upper"], color=colour, linewidth=0.7, alpha=0.55)
 
 
-def power(result: Any, ax: Axes | None = None) -> Axes:
-    """Probability of each verdict, hypothesis by hypothesis, at one planned size after the other."""
+def power(result: Any, ax: Axes | None = None, *, rows: Sequence[str] | None = None) -> Axes:
+    """Probability of each verdict, hypothesis by hypothesis, at one planned size after the other.
+
+    ``rows`` keeps those hypotheses (or rows of the plan); None shows all.
+    """
     frame = result.tidy()
+    if rows is not None:
+        named = frame["row"] if "row" in frame.columns else frame["hypothesis"]
+        frame = frame[named.isin(rows) | frame["hypothesis"].isin(rows)]
     kinds = [name for name in VERDICTS if name in set(frame["verdict"])]
     keys = [next(name for name in ("row", "hypothesis") if name in frame), *(["size"] if "size" in frame else [])]
     shares = frame.pivot(index=keys, columns="verdict", values=_share_column(frame))
@@ -410,6 +416,7 @@ def power(result: Any, ax: Axes | None = None) -> Axes:
     names = [" · ".join(str(part) for part in (key if isinstance(key, tuple) else (key,))) for key in shares.index]
     ax.set_yticks(places, [figure_text(name) for name in names], fontsize=8.5)
     ax.set_xlim(0, 1)
+    ax.set_ylim(-0.6, len(shares) - 0.4)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     ax.set_xlabel("Share of simulated studies with that verdict")
     _legend_below(ax)
