@@ -51,6 +51,7 @@ power: $(INSTALLED)  ## how often the verdict rule is right and wrong in every w
 
 bench: $(INSTALLED)  ## speed, side by side with R when R is installed
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) bench/run.py
+	@$(PY) bench/power.py
 
 lock: $(INSTALLED)  ## resolve requirements.lock anew (needs uv)
 	@uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --python-version 3.11 \
