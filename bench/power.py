@@ -1,6 +1,6 @@
 """Speed of a power analysis: how long 1,000 studies take that are drawn, scored and judged by the plan.
 
-    python bench/power.py            prints one line; ends with 1 when 1,000 studies of 900 rows need over 1,200 CPU seconds
+    python bench/power.py            ends with 1 when 1,000 studies of 900 rows need over 1,200 CPU seconds
 
 1,200 CPU seconds are ten minutes on two cores. CPU seconds of one thread are the seconds of an idle core.
 """

@@ -80,15 +80,10 @@ def test_two_workers_count_what_one_counts(plan, world, found):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # what Dask warns of is not ours
-@pytest.mark.parametrize("started", ["here", "elsewhere"])
-def test_a_dask_cluster_of_two_counts_the_same(plan, world, found, started):
+def test_a_dask_cluster_of_two_counts_the_same(plan, world, found):
     distributed = pytest.importorskip("distributed")
-    settings = {"backend": "dask", "replicates": 8, "seed": 3}
-    if started == "here":
-        again = power(plan, world, SMALL, workers=2, **settings)
-    else:
-        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            again = power(plan, world, SMALL, scheduler=cluster.scheduler_address, **settings)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        again = power(plan, world, SMALL, replicates=8, seed=3, backend="dask", scheduler=cluster.scheduler_address)
     assert (again.verdicts[0] == found.verdicts[0]).all()
 
 
