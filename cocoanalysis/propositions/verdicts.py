@@ -217,7 +217,7 @@ def judge(
     outside = _outside(used)
     changed = bool(made) or len(outside) > 0
     provenance = getattr(responses, "provenance", "yours")
-    refit = _refitter(run.plan, answers, provenance, survey)
+    refit = _Refit(run.plan, answers, provenance, survey)
     rows = [_gate_verdict(one, plan, refit) for one in examined]
     for claim, numbers in zip(claims, decided):
         sentence = claim.row.hypothesis.sentence.get("en", "")
@@ -332,7 +332,8 @@ def _told(plan: Plan, made: Sequence[DeviationEntry], outside: Sequence[str]) ->
 
 
 def _unexamined(plan: Plan, examined: Sequence[Gate]) -> tuple[Diagnostic, ...]:
-    left = [gate.id for gate in plan.form.gates if gate.id not in {one.entry.id for one in examined}]
+    seen = [one.entry for one in examined]
+    left = [f"{gate.id} ({listed(gate.groups) or gate.model})" for gate in plan.form.gates if gate not in seen]
     if not left:
         return ()
     text = f"{listed(left)} was not examined here, so the verdicts take the measurement for granted."
@@ -421,24 +422,26 @@ def answers_of(plan: Plan, data: Any) -> Answers:
     return Answers(frame, pd.factorize(table[name], sort=True)[0], name)
 
 
-def _refitter(
-    plan: Plan, answers: Answers, provenance: str, survey: Any
-) -> Callable[[tuple[Equation, ...]], tuple[Regression, ...]]:
-    """What fits the equations of a row by `regress`, all on the rows that all of them use."""
+@dataclass(frozen=True)
+class _Refit:
+    """Fits the equations of a row by `regress`, all on the rows that all of them use."""
 
-    def refit(equations: tuple[Equation, ...]) -> tuple[Regression, ...]:
+    plan: Plan
+    answers: Answers
+    provenance: str
+    survey: Any
+
+    def __call__(self, equations: tuple[Equation, ...]) -> tuple[Regression, ...]:
+        answers, choice = self.answers, self.plan.form.estimation
         names = [name for equation in equations for name in equation.names]
         rows = answers.complete(names) if len(equations) > 1 else np.ones(len(answers.frame), bool)
         table, cluster = answers.frame[rows], answers.cluster_name
         if cluster is not None and answers.clusters is not None:
             codes = pd.Series(answers.clusters[rows], table.index)
             table = table.assign(**{cluster: codes.where(codes >= 0)})
-        choice = plan.form.estimation
         settings: dict[str, Any] = {"model": choice.model, "vcov": choice.vcov, "cluster": cluster or False}
         fits = [regress(equation.formula, table, **settings) for equation in equations]
-        return tuple(replace(fit, provenance=provenance, survey=survey) for fit in fits)
-
-    return refit
+        return tuple(replace(fit, provenance=self.provenance, survey=self.survey) for fit in fits)
 
 
 # --- estimates, then verdicts ---------------------------------------------------------------------------------------
