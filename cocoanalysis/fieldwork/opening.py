@@ -68,7 +68,7 @@ def _checked_workbook(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise PlatformError(f"{path.name} is a damaged archive; export it again.", code="TruncatedFile") from error
     unpacked = sum(part.file_size for part in parts)
     if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(path.stat().st_size, 10_000):
@@ -93,9 +93,7 @@ def head(source: Source, n: int = 6) -> Head:
     if source.kind == "xlsx":
         return Head(source, list(itertools.islice(workbook_rows(source), n)))
     if source.kind == "parquet":
-        import pyarrow.parquet as pq
-
-        return Head(source, [pq.read_schema(source.path).names])
+        return Head(source, [_parquet(source).schema_arrow.names])
     return Head(source, [])
 
 
@@ -295,26 +293,29 @@ def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformErro
 
 def workbook_rows(source: Source) -> Iterator[list[str]]:
     """The rows of the first sheet as text; trailing empty cells are filled up to the header's width."""
+    width = 0
+    for cells in _sheet_rows(source):
+        row = [cell_text(cell) for cell in cells]
+        if any(row):
+            width = width or len(row) - next((i for i, text in enumerate(reversed(row)) if text), 0)
+            yield [*row, *[""] * (width - len(row))] if len(row) < width or any(row[width:]) else row[:width]
+
+
+def _sheet_rows(source: Source) -> Iterator[tuple[Any, ...]]:
+    """The first sheet's rows of cells; whatever openpyxl stumbles over becomes one named error."""
     import openpyxl
 
-    try:
-        book = openpyxl.load_workbook(source.path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl lets errors of its XML and zip layers through
-        raise PlatformError(
-            f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}); save it again as .xlsx or "
-            f"CSV.",
-            code="DamagedWorkbook",
-        ) from error
-    try:
-        sheet = book.worksheets[0]
-        width = 0
-        for cells in sheet.iter_rows(values_only=True):
-            row = [cell_text(cell) for cell in cells]
-            if any(row):
-                width = width or len(row) - next((i for i, text in enumerate(reversed(row)) if text), 0)
-                yield [*row, *[""] * (width - len(row))] if len(row) < width or any(row[width:]) else row[:width]
-    finally:
-        book.close()
+    with source.path.open("rb") as file:
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            yield from book.worksheets[0].iter_rows(values_only=True)
+        except Exception as error:  # openpyxl lets errors of its XML and zip layers through, of many kinds
+            raise PlatformError(
+                f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}): it is damaged, or "
+                f"holds XML "
+                "entities that are not read for safety. Save it again as .xlsx or CSV.",
+                code="DamagedWorkbook",
+            ) from error
 
 
 def cell_text(cell: Any) -> str:
@@ -335,16 +336,13 @@ def cell_text(cell: Any) -> str:
 def parquet_table(source: Source) -> pa.Table:
     """A Parquet file as a table of text columns."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
+    file = _parquet(source)
+    _small_enough(file.metadata.num_rows * file.metadata.num_columns, source)
     try:
-        schema = pq.read_metadata(source.path)
-        _small_enough(schema.num_rows * schema.num_columns, source)
-        table = pq.read_table(source.path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise PlatformError(
-            f"{source.path.name} is no readable Parquet file; write it again.", code="TruncatedFile"
-        ) from error
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged_parquet(source) from error
     columns = {}
     for name in table.column_names:
         column = table[name]
@@ -356,3 +354,16 @@ def parquet_table(source: Source) -> pa.Table:
         else:
             columns[name] = pc.fill_null(column.cast(pa.string()), "")
     return pa.table(columns)
+
+
+def _parquet(source: Source) -> Any:
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(source.path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged_parquet(source) from error
+
+
+def _damaged_parquet(source: Source) -> PlatformError:
+    return PlatformError(f"{source.path.name} is no readable Parquet file; write it again.", code="TruncatedFile")

@@ -1,6 +1,8 @@
 """Tidy files: every fault is named with its place, nothing leaves without a ledger line. Numbers are case ids."""
 
+import contextlib
 import hashlib
+import traceback
 import zipfile
 
 import numpy as np
@@ -276,6 +278,34 @@ def test_case_37_zip_bomb_is_not_opened(tmp_path, survey):
     with pytest.raises(CocoError) as caught:
         read_responses(path, survey)
     assert caught.value.code == "TooLarge"
+
+
+def test_case_37_xml_entities_in_a_workbook_are_not_expanded(tmp_path, survey):
+    good = saved(tmp_path, "xlsx")
+    path = tmp_path / "hostile.xlsx"
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(path, "w") as new:
+        for part in old.namelist():
+            content = old.read(part)
+            if part.endswith("sheet1.xml"):
+                content = content.split(b"?>")[-1] if content.startswith(b"<?xml") else content
+                content = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + content
+            new.writestr(part, content)
+    with pytest.raises(CocoError) as caught:
+        read_responses(path, survey)
+    assert caught.value.code == "DamagedWorkbook"
+    assert "EntitiesForbidden" in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "csv"])
+@pytest.mark.parametrize("seed", range(12))
+def test_damaged_files_are_never_a_traceback(tmp_path, survey, kind, seed):
+    rng = np.random.default_rng(seed)
+    content = bytearray(saved(tmp_path, kind).read_bytes())
+    for place in rng.integers(0, len(content), 8):
+        content[place] = int(rng.integers(0, 256))
+    path = file(tmp_path, bytes(content[: rng.integers(len(content) // 2, len(content))]), f"bad.{kind}")
+    with contextlib.suppress(CocoError):  # any other exception fails the test
+        read_responses(path, survey)
 
 
 def test_case_37_huge_file_is_named(tmp_path, survey, monkeypatch):
