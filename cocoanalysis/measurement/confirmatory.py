@@ -571,7 +571,8 @@ def cfa(
     information : expected, observed or first.order
     se : standard, robust.sem, robust.huber.white or bootstrap
     bootstrap : number of replicates; their standard errors and percentile intervals replace the analytic ones
-    collapse : item → {old category: new category}, applied to all groups alike and recorded
+    collapse : item → {old category: new category}, applied to all groups alike and recorded; 'empty' merges each
+        category that some group never chose with its neighbour towards the middle
     convention : 'lavaan', or 'mplus' where Mplus counts otherwise (n instead of n − 1 outside the likelihood family,
         information at the observed covariances under MLM, an independence model without slopes, its own SRMR)
     starts : number of starting points; with more than one the lowest minimum is taken and the spread reported

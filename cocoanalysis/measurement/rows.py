@@ -82,7 +82,8 @@ def collapsed(frame: pd.DataFrame, ordered: Sequence[str], recipe: Any) -> tuple
         return frame, {}
     if not isinstance(recipe, Mapping):
         raise ModelError(
-            "collapse needs a recipe, item → {old category: new category}, as in {'item1': {5: 4}}.", code="BadCollapse"
+            "collapse needs a recipe, item → {old category: new category}, as in {'item1': {5: 4}}, or 'empty'.",
+            code="BadCollapse",
         )
     frame, done = frame.copy(), {}
     for name, moves in recipe.items():
@@ -95,6 +96,32 @@ def collapsed(frame: pd.DataFrame, ordered: Sequence[str], recipe: Any) -> tuple
         frame[name] = frame[name].replace({float(a): float(b) for a, b in moves.items()})
         done[name] = {str(old): {"to": new, "rows": counts[old]} for old, new in moves.items()}
     return frame, done
+
+
+def shared_categories(answers: pd.DataFrame, groups: pd.Series) -> dict[str, dict[int, int]]:
+    """Item → {category: its neighbour} for categories that some group never chose, applied to all groups alike.
+
+    A category joins its neighbour towards the item's middle category.
+    """
+    recipes = {str(item): _merged(answers[item], groups) for item in answers.columns}
+    return {item: recipe for item, recipe in recipes.items() if recipe}
+
+
+def _merged(answers: pd.Series, groups: pd.Series) -> dict[int, int]:
+    chosen = {name: set(part.dropna().astype(int)) for name, part in answers.groupby(groups)}
+    codes = sorted(set().union(*chosen.values()))
+    middle = (codes[0] + codes[-1]) / 2
+    recipe: dict[int, int] = {}
+    while len(codes) > 2:
+        lacking = [code for code in codes if not all(code in seen for seen in chosen.values())]
+        if not lacking:
+            break
+        code, place = lacking[0], codes.index(lacking[0])
+        target = codes[place + 1] if (code < middle and place + 1 < len(codes)) or place == 0 else codes[place - 1]
+        recipe = {old: target if new == code else new for old, new in recipe.items()} | {code: target}
+        chosen = {name: {target if one == code else one for one in seen} for name, seen in chosen.items()}
+        codes.remove(code)
+    return recipe
 
 
 def usable_rows(frame: pd.DataFrame, missing: str, x: Sequence[str]) -> np.ndarray:

@@ -29,6 +29,7 @@ from cocoanalysis.measurement.rows import (
     refuse_small,
     row_weights,
     sample_warnings,
+    shared_categories,
     usable_rows,
 )
 from cocoanalysis.measurement.starts import starting_values
@@ -134,7 +135,10 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     estimator = chosen_estimator(call, ordered)
     groups, member = group_members(raw, call.group)
     selection = _selected(data, names)
-    frame, recode = collapsed(selection.frame, ordered, call.collapse)
+    recipe = call.collapse
+    if recipe == "empty":
+        recipe = shared_categories(selection.frame[ordered], pd.Series(member, index=selection.frame.index))
+    frame, recode = collapsed(selection.frame, ordered, recipe)
     options = table_options(parsed, call, estimator, ordered, groups, frame)
     missing = missing_treatment(call, estimator, bool(ordered), frame)
     options = replace(options, meanstructure=options.meanstructure or missing == "fiml" or call.missing == "fiml")
@@ -149,7 +153,9 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     prepared.model, prepared.call = parsed, call
     prepared.raw = raw
     prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
-    prepared.settings |= {"collapse": recode} if recode else {}
+    if recode:
+        prepared.settings["collapse"] = recode
+        prepared.remarks.append(f"Answer categories of {listed(recode, 6)} merged, in all groups alike.")
     prepared.remarks += _remarks(prepared, frame, keep, missing, call)
     return prepared
 

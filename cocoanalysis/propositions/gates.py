@@ -18,6 +18,7 @@ import pandas as pd
 from cocoanalysis.errors import CocoError, Diagnostic, ModelError, listed
 from cocoanalysis.measurement.confirmatory import cfa
 from cocoanalysis.measurement.invariance import Invariance, invariance
+from cocoanalysis.measurement.rows import shared_categories
 from cocoanalysis.measurement.validity import htmt
 from cocoanalysis.propositions.plan import GateEntry, Plan
 from cocoanalysis.result import Result
@@ -245,32 +246,6 @@ def _ladder(entry: GateEntry, plan: Plan, responses: Any, group: str) -> tuple[I
         settings = {"estimator": latent.estimator, "missing": latent.missing}
     left = f", without {listed(f'{name} ({n})' for name, n in small.items())}" if len(small) else ""
     return invariance(used, base, group=group, steps=steps, **settings), f"{merged}{left}"
-
-
-def shared_categories(answers: pd.DataFrame, groups: pd.Series) -> dict[str, dict[int, int]]:
-    """Item → {category: its neighbour} for categories that some group never chose, applied to all groups alike.
-
-    A category joins its neighbour towards the item's middle category.
-    """
-    recipes = {str(item): _merged(answers[item], groups) for item in answers.columns}
-    return {item: recipe for item, recipe in recipes.items() if recipe}
-
-
-def _merged(answers: pd.Series, groups: pd.Series) -> dict[int, int]:
-    chosen = {name: set(part.dropna().astype(int)) for name, part in answers.groupby(groups)}
-    codes = sorted(set().union(*chosen.values()))
-    middle = (codes[0] + codes[-1]) / 2
-    recipe: dict[int, int] = {}
-    while len(codes) > 2:
-        lacking = [code for code in codes if not all(code in seen for seen in chosen.values())]
-        if not lacking:
-            break
-        code, place = lacking[0], codes.index(lacking[0])
-        target = codes[place + 1] if (code < middle and place + 1 < len(codes)) or place == 0 else codes[place - 1]
-        recipe = {old: target if new == code else new for old, new in recipe.items()} | {code: target}
-        chosen = {name: {target if one == code else one for one in seen} for name, seen in chosen.items()}
-        codes.remove(code)
-    return recipe
 
 
 def _climbed(ladder: Invariance) -> str:

@@ -141,6 +141,14 @@ def test_case_44_empty_category_names_item_and_group(data):
         coco.invariance(bare, "f =~ u3 + u5 + u6 + u7", group="g", ordered=["u3", "u5", "u6", "u7"])
 
 
+def test_case_44_empty_categories_are_merged_in_all_groups_when_asked_and_recorded(data):
+    bare, items = data[~((data.g == "two") & (data.u5 == 5))], ["u3", "u5", "u6", "u7"]
+    found = coco.invariance(bare, "f =~ u3 + u5 + u6 + u7", group="g", ordered=items, collapse="empty")
+    by_hand = coco.invariance(bare.replace({"u5": {5: 4}}), "f =~ u3 + u5 + u6 + u7", group="g", ordered=items)
+    np.testing.assert_allclose(found.tidy().chi2, by_hand.tidy().chi2, atol=1e-8)
+    assert found.settings["collapse"] == {"u5": {"5": {"to": 4, "rows": int((bare.u5 == 5).sum())}}}
+
+
 @needs_shared
 def test_gender_ladder_of_the_real_items_is_semtools():
     """printed.txt of the reference: bfi, 10 items, gender; lavTestLRT of the first three steps."""
