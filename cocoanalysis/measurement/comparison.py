@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement.estimators import weighted
@@ -144,7 +144,7 @@ def _step(wide: Any, narrow: Any, name: str, found: list[Diagnostic]) -> dict[st
         delta = np.nan
     a, b = narrow.measures, wide.measures
     return {
-        "delta_chi2": delta, "delta_df": df, "p_value": float(stats.chi2.sf(delta, df)) if df > 0 else np.nan,
+        "delta_chi2": delta, "delta_df": df, "p_value": float(special.chdtrc(df, delta)) if df > 0 else np.nan,
         "delta_cfi": a["cfi"] - b["cfi"], "delta_rmsea": a["rmsea"] - b["rmsea"], "delta_srmr": a["srmr"] - b["srmr"],
     }  # fmt: skip
 

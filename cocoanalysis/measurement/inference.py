@@ -48,6 +48,7 @@ class Problem:
     convention: str = "lavaan"
     h1_bread: bool = False  # plain ml with clusters: lavaan's scaled test takes the moments' information
     cache: dict[str, Any] = field(default_factory=dict)
+    of_data: dict[Any, Any] = field(default_factory=dict)  # what no parameter changes; shared by rebuilt problems
 
     @property
     def n(self) -> list[float]:
@@ -170,9 +171,15 @@ def scores_crossed(problem: Problem, group: int, scores: np.ndarray) -> np.ndarr
     return cross_products([scores], [slice(None)], sample.cluster, sample.n)
 
 
+def _bread(problem: Problem, solution: Solution) -> np.ndarray | None:
+    if "bread" not in problem.cache:
+        problem.cache["bread"] = inverse_information(problem, solution)
+    return problem.cache["bread"]
+
+
 def covariance(problem: Problem, solution: Solution) -> np.ndarray | None:
     """Sampling covariance of the free parameters."""
-    inverse = problem.cache.setdefault("bread", inverse_information(problem, solution))
+    inverse = _bread(problem, solution)
     if inverse is None:
         return None
     if problem.se == "standard":
@@ -214,16 +221,16 @@ def moment_weights(problem: Problem, solution: Solution) -> list[np.ndarray]:
 
 def gammas(problem: Problem) -> list[np.ndarray]:
     """n times the sampling covariance of each group's moments."""
-    if "gamma" not in problem.cache:
+    if "gamma" not in problem.of_data:
         if problem.ordinal:
-            problem.cache["gamma"] = [
+            problem.of_data["gamma"] = [
                 m.gamma if m.gamma_clustered is None else m.gamma_clustered for m in problem.ordinal
             ]
         else:
-            problem.cache["gamma"] = [
+            problem.of_data["gamma"] = [
                 moment_covariance(s, problem.meanstructure, x) for s, x in zip(problem.samples, problem.x)
             ]
-    return problem.cache["gamma"]
+    return problem.of_data["gamma"]
 
 
 # Tests --------------------------------------------------------------------------------------------
@@ -243,7 +250,7 @@ def scaled_test(problem: Problem, solution: Solution, plain: Test) -> Test | Non
     """The estimator's own scaled statistic, or None when it has none (or df is 0)."""
     if problem.test == "standard" or plain.df <= 0:
         return None
-    inverse = problem.cache.setdefault("bread", inverse_information(problem, solution))
+    inverse = _bread(problem, solution)
     if inverse is None:
         return None
     if problem.test == "yuan.bentler.mplus":
@@ -319,18 +326,18 @@ def ugamma_traces(jacobians, weights, gamma, inverse, share, *, squared: bool) -
 
 def h1_trace(problem: Problem) -> float:
     """tr(A₁⁻¹B₁) of the saturated model, summed over groups."""
-    if "h1_trace" not in problem.cache:
-        problem.cache["h1_trace"] = sum(float(np.sum(b * np.linalg.inv(a))) for a, b in saturated_parts(problem))
-    return problem.cache["h1_trace"]
+    if "h1_trace" not in problem.of_data:
+        problem.of_data["h1_trace"] = sum(float(np.sum(b * np.linalg.inv(a))) for a, b in saturated_parts(problem))
+    return problem.of_data["h1_trace"]
 
 
 def saturated_parts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
     """Information and cross products of the scores of the saturated model, one pair a group."""
-    if "saturated" not in problem.cache:
-        problem.cache["saturated"] = [
+    if "saturated" not in problem.of_data:
+        problem.of_data["saturated"] = [
             point_parts(problem, g, s.mean, s.cov, problem.information) for g, s in enumerate(problem.samples)
         ]
-    return problem.cache["saturated"]
+    return problem.of_data["saturated"]
 
 
 def point_information(problem: Problem, group: int, mean: np.ndarray, cov: np.ndarray, kind: str) -> np.ndarray:
@@ -372,7 +379,9 @@ def _patterns(problem: Problem, group: int) -> Patterns:
         return problem.patterns[group]
     sample = problem.samples[group]
     assert sample.data is not None
-    return problem.cache.setdefault(f"patterns{group}", Patterns.of(sample.data, sample.weights))
+    if ("patterns", group) not in problem.of_data:
+        problem.of_data["patterns", group] = Patterns.of(sample.data, sample.weights)
+    return problem.of_data["patterns", group]
 
 
 # The independence model ---------------------------------------------------------------------------
@@ -380,6 +389,12 @@ def _patterns(problem: Problem, group: int) -> Patterns:
 
 def baseline_tests(problem: Problem) -> tuple[Test, Test | None]:
     """Plain and scaled test of the model in which nothing covaries (fixed covariates among themselves excepted)."""
+    if ("baseline", problem.test) not in problem.of_data:
+        problem.of_data["baseline", problem.test] = _baseline_tests(problem)
+    return problem.of_data["baseline", problem.test]
+
+
+def _baseline_tests(problem: Problem) -> tuple[Test, Test | None]:
     if problem.ordinal:
         return _baseline_least_squares(problem, *_ordinal_selection(problem))
     if problem.estimator.likelihood:

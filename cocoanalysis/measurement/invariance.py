@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of, suggestion
 from cocoanalysis.measurement.comparison import compare
@@ -503,7 +503,7 @@ def _step_releases(step: str, fit: CFA) -> pd.DataFrame:
             "parameter": str(r.row),
             "group": label(r.row.group),
             "chi2": r.mi,
-            "p_value": float(stats.chi2.sf(r.mi, 1)),
+            "p_value": float(special.chdtrc(1, r.mi)),
             "epc": r.epc,
         }
         for r in tied
