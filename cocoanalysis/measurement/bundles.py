@@ -16,6 +16,7 @@ import pandas as pd
 
 from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.estimators import ESTIMATORS
+from cocoanalysis.measurement.multilevel import refuse_two_level
 from cocoanalysis.measurement.parameters import Parameter
 
 MPLUS_NAME = 8  # letters of a name in Mplus
@@ -34,6 +35,7 @@ def write_lavaan(fit: Any, folder: str | Path) -> Path:
 
 def write_mplus(fit: Any, folder: str | Path) -> Path:
     """Write ``fit.inp``, ``data.dat``, ``names.csv`` (our names, theirs) and ``values.csv`` into ``folder``."""
+    refuse_two_level(fit.problem, "Mplus inputs are")
     place = _folder(folder)
     names = mplus_names(_columns(fit))
     data = _data(fit)
@@ -70,7 +72,9 @@ def _values(fit: Any) -> pd.DataFrame:
     measures = fit.glance().iloc[0]
     names = ("chi2", "df", "cfi", "tli", "rmsea", "srmr", "chi2_scaled", "scaling_factor", "loglik")
     fitted = pd.DataFrame({"lhs": names, "op": "fit", "est": [measures[n] for n in names]})
-    return pd.concat([fit.tidy()[kept], fitted], ignore_index=True)
+    table = fit.tidy()
+    table = table[[*kept, *(c for c in table.columns if c == "level")]]
+    return pd.concat([table, fitted], ignore_index=True)
 
 
 # lavaan -------------------------------------------------------------------------------------------
@@ -92,6 +96,8 @@ summary(fit, fit.measures = TRUE)
 ours <- read.csv("values.csv", check.names = FALSE)
 theirs <- parameterEstimates(fit, remove.nonfree = FALSE)
 if (is.null(theirs$group)) theirs$group <- 1
+if (is.null(theirs$level)) theirs$level <- 1
+if (is.null(ours$level)) ours$level <- 1
 label <- lavInspect(fit, "group.label")
 if (length(label) == 0) label <- ""
 key <- function(d, g) paste(ifelse(d$op == "~~" & d$lhs > d$rhs, paste(d$rhs, d$lhs), paste(d$lhs, d$rhs)), d$op, g)
@@ -99,7 +105,7 @@ g <- ifelse(theirs$group > 0, label[pmax(theirs$group, 1)], "")
 ours$group[is.na(ours$group)] <- ""
 mine <- ours[ours$op != "fit" & ours$op != ":=", ]
 mine$rhs[is.na(mine$rhs)] <- ""
-both <- match(key(mine, mine$group), key(theirs, g))
+both <- match(key(mine, paste(mine$group, mine$level)), key(theirs, paste(g, theirs$level)))
 cat("rows compared:", sum(!is.na(both)), "of", nrow(mine), "\\n")
 cat("largest difference of an estimate:", max(abs(mine$est - theirs$est[both]), na.rm = TRUE), "\\n")
 cat("largest difference of a standard error:", max(abs(mine$se - theirs$se[both]), na.rm = TRUE), "\\n")

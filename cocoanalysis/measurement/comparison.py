@@ -72,7 +72,7 @@ def _difference_traces(wide: Any, narrow: Any) -> tuple[float, float]:
     return float(trace), float(np.sum(product * product.T))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Result):
     """Nested models side by side, the least restricted first: `tidy()` one row a model."""
 

@@ -39,7 +39,7 @@ from cocoanalysis.measurement.inference import (
     scaled_test,
 )
 from cocoanalysis.measurement.modification import releases
-from cocoanalysis.measurement.multilevel import TwoLevelProblem
+from cocoanalysis.measurement.multilevel import TwoLevelProblem, refuse_two_level
 from cocoanalysis.measurement.parameters import build
 from cocoanalysis.measurement.problems import continuous_problem
 from cocoanalysis.measurement.residuals import (
@@ -73,7 +73,7 @@ GLANCE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit(Result):
     """A fitted model: `tidy()` one row a parameter, `glance()` one row of fit, `scores()` one row a respondent.
 
@@ -421,13 +421,15 @@ class Fit(Result):
         """
         one_of(kind, ("raw", "standardized", "cor", "cor_z"), "kind of residuals")
         one_of(part, ("cov", "mean"), "part of the residuals")
+        if kind in ("standardized", "cor_z"):
+            refuse_two_level(self.problem, "Errors of residuals are")
         found = residuals(
             self.problem, self.solution, correlation=kind.startswith("cor"), errors=kind in ("standardized", "cor_z")
         )
         near = 1e-5 if kind == "standardized" else 1e-4
         tables = {}
         for k, group in enumerate(found):
-            label = self.problem.table.group_label(self.problem.structure.keys[k][0])
+            label = self._block_label(k)
             value, error = (group.cov, group.cov_se) if part == "cov" else (group.mean[None], group.mean_se[None])
             if kind in ("standardized", "cor_z"):
                 value = z_values(value, error, near)
@@ -454,6 +456,7 @@ class Fit(Result):
                 "op": [r.row.op for r in found],
                 "rhs": [r.row.rhs for r in found],
                 "group": [self.problem.table.group_label(r.row.group) for r in found],
+                **({"level": [r.row.level for r in found]} if isinstance(self.problem, TwoLevelProblem) else {}),
                 "mi": np.array([r.mi for r in found], dtype=float),
                 "epc": np.array([r.epc for r in found], dtype=float),
                 "sepc_all": standard["std_all"],
@@ -469,6 +472,7 @@ class Fit(Result):
         Bartlett's score is not defined there.
         """
         one_of(method, SCORES, "kind of factor scores")
+        refuse_two_level(self.problem, "Factor scores are")
         frame = self.prepared.frame
         if frame is None:
             raise ModelError("Factor scores need the rows of the data; only moments were given.", code="NeedsRows")
@@ -502,13 +506,24 @@ class Fit(Result):
             coded[:, i] = np.where(np.isnan(data[:, i]), np.nan, np.searchsorted(levels, data[:, i]))
         return coded, cuts
 
+    def _block_label(self, k: int) -> str:
+        """The group of a block, and its level in a two-level model."""
+        group, level = self.problem.structure.keys[k]
+        label = self.problem.table.group_label(group)
+        if not isinstance(self.problem, TwoLevelProblem):
+            return label
+        return f"{label} {('within', 'between')[level - 1]}".strip()
+
     def implied(self) -> dict[str, Any]:
-        """The model's own moments: 'cov' (DataFrame) and 'mean' (Series), by group label when there are groups."""
+        """The model's own moments: 'cov' (DataFrame) and 'mean' (Series), by group label when there are groups.
+
+        Of a two-level model by level, 'within' and 'between'.
+        """
         out = {}
         for k, block in enumerate(self.problem.structure.blocks):
             cov, mean = implied_moments(self.problem, self.solution.theta, k)
             names = list(block.observed)
-            out[self.problem.table.group_label(self.problem.structure.keys[k][0])] = {
+            out[self._block_label(k)] = {
                 "cov": pd.DataFrame(cov, index=names, columns=names),
                 "mean": pd.Series(mean, index=names),
             }

@@ -71,7 +71,7 @@ RULES: dict[str, RuleSet] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Invariance(Result):
     """The ladder: `tidy()` one row a step, `releases()` one row an equality that could be given up.
 

@@ -444,7 +444,7 @@ def _weighted_moments(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndar
     return mean, (centred * w[:, None]).T @ centred / w.sum()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Polychoric(Result):
     """Correlations of the normal variables that are thought to lie behind ordinal answers.
 

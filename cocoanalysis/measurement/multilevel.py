@@ -40,6 +40,22 @@ class TwoLevelProblem(Problem):
         """Parameters of the unrestricted model, without what concerns fixed covariates alone."""
         return sum(_unrestricted_parameters(self.table, g + 1) for g in range(len(self.samples)))
 
+    def observed(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Unrestricted covariances and means of block k, in the order of its variables."""
+        group, level = self.structure.keys[k]
+        sample, u = self.discrepancy.samples[group - 1], self.h1[group - 1]
+        at = [sample.names.index(n) for n in self.structure.blocks[k].observed]
+        cov, mean = (u.within_cov, u.within_mean) if level == 1 else (u.between_cov, u.between_mean)
+        return cov[np.ix_(at, at)], mean[at]
+
+    def with_table(self, table: ParameterTable) -> TwoLevelProblem:
+        """The same data under another table."""
+        layout = structure(table)
+        discrepancy = TwoLevel(layout, self.discrepancy.samples, self.discrepancy.saturated)
+        return replace(
+            self, table=table, structure=layout, discrepancy=discrepancy, constraints=Constraints(table), cache={}
+        )
+
     def loglik(self, theta: np.ndarray) -> float:
         """Log-likelihood of the variables given fixed covariates."""
         return float(self.discrepancy.loglik(theta) - sum(self._of_covariates(g) for g in range(len(self.samples))))
@@ -68,17 +84,12 @@ class TwoLevelProblem(Problem):
     def srmr(self, theta: np.ndarray) -> dict[str, float]:
         """Standardised root mean square residual within, between, and their sum (lavaan's ``srmr``)."""
         sums = {1: 0.0, 2: 0.0}
-        for block, (group, level) in zip(self.structure.blocks, self.structure.keys):
-            sample = self.discrepancy.samples[group - 1]
-            observed = self._unrestricted_cov(group - 1, level, [sample.names.index(n) for n in block.observed])
+        for k, (block, (group, level)) in enumerate(zip(self.structure.blocks, self.structure.keys)):
+            observed = self.observed(k)[0]
             implied = block.implied(theta).cov
             implied = _forced(implied) if level == 2 else implied
             sums[level] += self.share[group - 1] * _correlation_residual(observed, implied)
         return {"srmr": sums[1] + sums[2], "srmr_within": sums[1], "srmr_between": sums[2]}
-
-    def _unrestricted_cov(self, g: int, level: int, at: Sequence[int]) -> np.ndarray:
-        cov = self.h1[g].within_cov if level == 1 else self.h1[g].between_cov
-        return cov[np.ix_(at, at)]
 
 
 def _forced(cov: np.ndarray, floor: float = 1e-6) -> np.ndarray:
@@ -127,6 +138,7 @@ def prepare_two_level(data: Any, parsed: Model, call: Any) -> Any:
         problem, start, parsed, settings, tuple(groups), frame, rows=tuple(frame.index[mask] for mask in masks)
     )
     prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
+    prepared.model, prepared.call, prepared.raw = parsed, call, raw
     prepared.remarks += [*spec._remarks(prepared, frame, keep, "listwise", call), _cluster_remark(samples)]
     prepared.diagnostics += _search_notes(problem)
     return prepared
@@ -148,6 +160,16 @@ def two_level_problem(table: ParameterTable, samples: list[Clustered], settings:
         table, layout, discrepancy, given, ESTIMATORS["ml"], settings["information"], settings["se"], "standard", True,
         x, Constraints(table), h1=h1,
     )  # fmt: skip
+
+
+def refuse_two_level(problem: Problem, what: str) -> None:
+    """An error that names what two-level fits do not offer."""
+    if isinstance(problem, TwoLevelProblem):
+        raise ModelError(
+            f"{what} not available for two-level models; the fit's tidy(), glance(), raw and 'cor' residuals, implied "
+            "moments and modification indices are.",
+            code="NotForTwoLevel",
+        )
 
 
 def _refuse(parsed: Model, call: Any) -> None:

@@ -18,6 +18,7 @@ from cocoanalysis.measurement.fitting import Constraints
 from cocoanalysis.measurement.implied import Structure, structure
 from cocoanalysis.measurement.incomplete import FullInformation, Patterns, saturated
 from cocoanalysis.measurement.inference import Problem
+from cocoanalysis.measurement.multilevel import TwoLevelProblem
 from cocoanalysis.measurement.parameters import ParameterTable
 from cocoanalysis.measurement.samples import Sample, check_moments, sample_of
 from cocoanalysis.measurement.starts import starting_values
@@ -103,6 +104,8 @@ def ordinal_problem(table: ParameterTable, found: list[Any], settings: Mapping[s
 
 def rebuilt(problem: Problem, table: ParameterTable) -> Problem:
     """The same data and choices under another table (wider or narrower); its moments are not estimated again."""
+    if isinstance(problem, TwoLevelProblem):
+        return problem.with_table(table)
     if problem.ordinal is not None:
         ordered = [n for n, o in zip(problem.ordinal[0].names, problem.ordinal[0].ordered) if o]
         layout = structure(table, ordered)

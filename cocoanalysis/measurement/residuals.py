@@ -10,6 +10,7 @@ from cocoanalysis.measurement.estimators import weighted
 from cocoanalysis.measurement.fitting import Solution, null_space
 from cocoanalysis.measurement.implied import lower
 from cocoanalysis.measurement.inference import Problem, gammas, kept_moments, point_information, saturated_parts
+from cocoanalysis.measurement.multilevel import TwoLevelProblem
 from cocoanalysis.measurement.ordinal import ordinal_moments_of, scales
 from cocoanalysis.measurement.samples import normal_weight
 
@@ -29,6 +30,8 @@ def observed_moments(problem: Problem, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Covariances and means as the estimator uses them."""
     if problem.ordinal is not None:
         return problem.ordinal[k].cov, problem.ordinal[k].mean
+    if isinstance(problem, TwoLevelProblem):
+        return problem.observed(k)
     sample = problem.samples[k]
     return (sample.cov if problem.estimator.likelihood else sample.unbiased), sample.mean
 
