@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import ModelError, listed, suggestion
-from cocoanalysis.instrument.findings import fault, refuse
+from cocoanalysis.instrument.findings import fault, refuse, shown
 from cocoanalysis.instrument.model import Background, Survey
 from cocoanalysis.instrument.reading import bundled, read_survey
 from cocoanalysis.instrument.validation import fitted
@@ -134,7 +134,14 @@ def located(path: str | Path, world: str | None = None) -> Path:
                 f"The survey has no world '{world}'; it has {listed(names)}.{suggestion(world, names)}",
                 code="NoSuchFile",
             )
-    return path / WORLD_FILE if path.is_dir() else path
+    path = path / WORLD_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise ModelError(
+            f"There is no population model '{shown(path)}'. A survey that is to be simulated needs a world.yaml in its "
+            "folder; the one of the bundled survey cocreation shows how it is written.",
+            code="NoSuchFile",
+        )
+    return path
 
 
 def simulate(

@@ -34,6 +34,7 @@ def test_simulate_takes_another_world_and_a_number_of_rows(tmp_path):
         (("power", HOME, "--size", "many"), "as 60x15"),
         (("power", HOME, "--backend", "ray"), "joblib, dask"),
         (("simulate", "nowhere", "-o", "x.csv"), "no bundled survey"),
+        (("simulate", "unit-climate", "-o", "x.csv"), "needs a world.yaml"),
     ],
 )
 def test_misuse_is_a_sentence_and_exit_code_2(words, sentence):

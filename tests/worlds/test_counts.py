@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cocoanalysis.fieldwork.reading import read_responses
+from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.propositions.plan import read_plan
+from cocoanalysis.propositions.verdicts import judge
 from cocoanalysis.worlds.power import SEED, power, read_power
 from cocoanalysis.worlds.world import read_world
 
@@ -36,6 +39,15 @@ def test_nine_in_ten_planted_verdicts_are_found_over_200_seeds():
     row = read_power(HOME / "power" / "world.json").glance().iloc[0]
     assert row["studies"] == 200
     assert row["right"] > 0.9
+
+
+def test_the_bundled_sample_reads_as_its_readme_says(plan):
+    """Supported, contradicted and negligible rows, and two in which the rule errs on this seed."""
+    sample = read_responses(HOME / "synthetic.csv", read_survey(HOME))
+    table = judge(plan, sample, gates=False, exploratory=False).tidy().set_index(["hypothesis", "outcome"])
+    assert {"supported", "contradicted", "negligible"} <= set(table["verdict"])
+    wrong = table.loc[[("H3a", "capabilities"), ("H6a", "capabilities")], "verdict"]
+    assert wrong.tolist() == ["supported", "supported"]
 
 
 def test_larger_studies_reach_more_verdicts(plan):
