@@ -276,7 +276,7 @@ def _missing(draft: Draft, choice: Choice, indent: str) -> str:
 
 def _code(code: str) -> str:
     """A category's code as the file form takes it."""
-    return re.sub(r"[\s{}<>|,;\"']+", "_", code)[:32] or "_"
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f{}<>|,;\"']+", "_", code)[:32] or "_"
 
 
 def _background(draft: Draft, question: Question) -> Iterator[str]:

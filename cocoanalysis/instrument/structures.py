@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from cocoanalysis.errors import InstrumentError, listed
+from cocoanalysis.instrument.statfile import Column, described
 
 Words = dict[str, str]
+IS_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 MOST_BYTES = 500_000_000
 MOST_UNPACKED = 200_000_000
 MOST_ROWS = 20_000
@@ -108,15 +110,29 @@ def read_structure(path: str | Path) -> Structure:
             "a LimeSurvey structure (.txt, .tsv), a REDCap dictionary (.csv) or a Qualtrics survey (.qsf).",
             code="UnknownFormat",
         )
-    if not structure.questions:
+    questions = tuple(_clean(one) for one in structure.questions if str(one.name or "").strip())
+    if not questions:
         raise InstrumentError(f"'{path.name}' describes no question.", code="NothingAsked")
-    return structure
+    language = structure.language if IS_LANGUAGE.fullmatch(structure.language) else ""
+    return replace(structure, questions=questions, language=language, title=plain(structure.title) or path.stem)
+
+
+def _clean(question: Question) -> Question:
+    """Names without line breaks, and words under codes that are language codes."""
+    choices = tuple(replace(one, label=_known(one.label)) for one in question.choices if one.code.strip())
+    return replace(
+        question, name=plain(question.name), text=_known(question.text), lead=_known(question.lead), choices=choices
+    )
+
+
+def _known(words: Words) -> Words:
+    return {code if IS_LANGUAGE.fullmatch(code) else "": text for code, text in words.items()}
 
 
 def plain(text: Any) -> str:
     """Words without markup and line breaks."""
     bare = re.sub(r"<(script|style)\b.*?</\1>|<[^<>]*>", " ", str(text or ""), flags=re.DOTALL | re.IGNORECASE)
-    return re.sub(r"\s+", " ", html.unescape(bare).replace("\x00", " ")).strip()
+    return re.sub(r"\s+", " ", re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", html.unescape(bare))).strip()
 
 
 def _suffix(*suffixes: str) -> Callable[[Path], bool]:
@@ -126,49 +142,39 @@ def _suffix(*suffixes: str) -> Callable[[Path], bool]:
 # ---- SPSS and Stata -------------------------------------------------------------------------
 
 
-@reader(_suffix(".sav", ".zsav"))
-def spss(path: Path) -> Structure:
+@reader(_suffix(".sav", ".zsav", ".dta"))
+def statistics(path: Path) -> Structure:
     """Labels, value labels, declared missing values and measurement levels; no answers are read."""
-    import pyreadstat
-
-    _, meta = pyreadstat.read_sav(str(path), metadataonly=True, user_missing=True)
-    return Structure("SPSS", meta.file_label or path.stem, "", tuple(_columns(meta, meta.missing_ranges)))
-
-
-@reader(_suffix(".dta"))
-def stata(path: Path) -> Structure:
-    """Labels and value labels; labelled .a to .z are missing."""
-    import pyreadstat
-
-    _, meta = pyreadstat.read_dta(str(path), metadataonly=True, user_missing=True)
-    return Structure("Stata", meta.file_label or path.stem, "", tuple(_columns(meta, {}, tagged=True)))
-
-
-def _columns(meta: Any, missing: Mapping[str, Any], tagged: bool = False) -> Iterator[Question]:
-    for name in meta.column_names:
-        labels = meta.variable_value_labels.get(name, {})
-        measure = meta.variable_measure.get(name, "unknown")
-        ranges = missing.get(name, [])
-        choices = [
-            Choice(_number(code), {"": plain(label)}, _declared(code, ranges) or (tagged and isinstance(code, str)))
-            for code, label in labels.items()
-        ]
-        known = {choice.code for choice in choices}
-        choices += [
-            Choice(_number(one["lo"]), {}, True)
-            for one in ranges
-            if one["lo"] == one["hi"] and _number(one["lo"]) not in known
-        ]
-        string = meta.readstat_variable_types.get(name) == "string"
-        kind = "choice" if labels else "text" if string else "numeric"
-        label = plain(meta.column_names_to_labels.get(name))
-        yield Question(
-            name,
-            {"": label} if label else {},
-            kind,
-            tuple(choices) if labels else (),
-            rating={"ordinal": True, "nominal": False, "scale": None}.get(measure),
+    found = described(path)
+    if found is None:
+        raise InstrumentError(
+            f"'{path.name}' cannot be read; it is damaged, cut off, or not what its suffix says. Save it anew from the "
+            "program that wrote it.",
+            code="CannotRead",
         )
+    label, columns = found
+    stata = path.suffix.casefold() == ".dta"
+    questions = tuple(_column_of(column, tagged=stata) for column in columns)
+    return Structure("Stata" if stata else "SPSS", label or path.stem, "", questions)
+
+
+def _column_of(column: Column, tagged: bool) -> Question:
+    """One column; in Stata, labelled codes that are letters (.a to .z) are missing."""
+    choices = [
+        Choice(_number(code), {"": plain(words)}, _declared(code, column.missing) or (tagged and isinstance(code, str)))
+        for code, words in column.values
+    ]
+    known = {choice.code for choice in choices}
+    single = [_number(one["lo"]) for one in column.missing if one["lo"] == one["hi"]]
+    choices += [Choice(code, {}, True) for code in single if code not in known]
+    label = plain(column.label)
+    return Question(
+        column.name,
+        {"": label} if label else {},
+        "choice" if column.values else "text" if column.string else "numeric",
+        tuple(choices) if column.values else (),
+        rating={"ordinal": True, "nominal": False}.get(column.measure),
+    )
 
 
 def _number(code: Any) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import InstrumentError
+from cocoanalysis.instrument import statfile
 from tests.shared import SHARED
 
 LIKERT = {1: "never", 2: "sometimes", 3: "always"}
@@ -241,6 +242,14 @@ def test_files_that_are_no_survey_are_refused(tmp_path, name, content, code):
         coco.new_survey("mine", tmp_path / name, folder=tmp_path)
     assert caught.value.code == code
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_file_that_ends_the_library_ends_only_the_child(tmp_path, monkeypatch):
+    sav(tmp_path / "a.sav")
+    monkeypatch.setattr(statfile, "__file__", "-c")  # any child that does not come back well
+    with pytest.raises(InstrumentError, match="damaged") as caught:
+        coco.new_survey("mine", tmp_path / "a.sav", folder=tmp_path)
+    assert caught.value.code == "CannotRead"
 
 
 EXPORTS = sorted(path for path in (SHARED / "exports").glob("*/*") if path.stat().st_size)
