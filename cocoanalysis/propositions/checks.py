@@ -11,7 +11,7 @@ from scipy import stats
 
 from cocoanalysis.errors import ModelError, one_of
 from cocoanalysis.propositions.regression import Regression
-from cocoanalysis.propositions.vcov import Sample
+from cocoanalysis.propositions.vcov import Options, Sample, classical
 from cocoanalysis.result import Result
 
 
@@ -32,7 +32,7 @@ class Checks(Result):
         """Columns term, vif, partial_r_squared, robustness_value, robustness_value_alpha, most_influential_cluster,
         largest_shift (of the coefficient when one cluster is left out, in standard errors)."""
         table = self.fit.tidy()
-        strength = [robustness(t, df) for t, df in zip(table["statistic"], self._dfs())]
+        strength = [robustness(t, self.fit.numbers["df_residual"]) for t in self._classical()]
         columns = pd.DataFrame(strength, columns=["partial_r_squared", "robustness_value", "robustness_value_alpha"])
         found = pd.concat([table[["term"]], pd.DataFrame({"vif": vif(self.fit)}), columns], axis=1)
         if self.fit.design.clusters:
@@ -41,8 +41,10 @@ class Checks(Result):
             found["largest_shift"] = [shifts[term].loc[shifts[term].abs().idxmax()] for term in found["term"]]
         return found[found["term"] != "Intercept"].reset_index(drop=True)
 
-    def _dfs(self) -> np.ndarray:
-        return np.full(len(self.fit.terms), float(self.fit.numbers["df_residual"]))
+    def _classical(self) -> np.ndarray:
+        """t under independent errors: what partial R² is made of, whatever errors the fit reports."""
+        variance = np.diag(classical(self._sample(), Options()).matrix)
+        return self.fit.estimates / np.sqrt(variance)
 
     def glance(self) -> pd.DataFrame:
         rows, tests = self.rows(), self.form().set_index("test")

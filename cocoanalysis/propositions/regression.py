@@ -167,7 +167,7 @@ def regress(
         their own covariance ('classical'), an ordered model with clusters 'cluster'.
     cluster : column(s) that name the clusters; None takes the survey's cluster where data are Responses; False none.
         Two columns give two-way clustering (vcov='cluster').
-    random : with model='mixed', variables with a random slope, as they stand in the formula
+    random : with model='mixed', terms with a random slope as they stand in the formula, 'x', '1 + x' or a list
     link : with model='ordered', logit or probit
     level : coverage of the intervals
     draws, seed : of the wild bootstrap
@@ -192,7 +192,7 @@ def regress(
     clusters = _cluster_columns(cluster, data)
     vcov = _vcov(vcov, model, clusters)
     one_of(link, ordinal.LINKS, "link")
-    slopes = (random,) if isinstance(random, str) else tuple(random)
+    slopes = _random_slopes(random)
     choices = Choices(model, vcov, Options(level, draws, seed), slopes, link)
     design = build(formula, data, clusters, ordered=model == "ordered")
     _check_clusters(design, choices)
@@ -243,6 +243,12 @@ def _counts(design: Design) -> dict[str, Any]:
         "n_clusters": min(groups) if groups else None,
         "n_parameters": design.regressors.shape[1],
     }
+
+
+def _random_slopes(random: str | Sequence[str]) -> tuple[str, ...]:
+    """The terms with a random slope; '1' is the random intercept, which is always there."""
+    terms = [part.strip() for part in random.split("+")] if isinstance(random, str) else list(random)
+    return tuple(term for term in terms if term not in ("", "1"))
 
 
 def _cluster_columns(cluster: str | Sequence[str] | bool | None, data: Any) -> tuple[str, ...]:

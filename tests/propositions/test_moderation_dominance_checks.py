@@ -106,6 +106,12 @@ def test_vif_and_influence_agree_with_statsmodels(both):
     assert ours.rows()["studentised"].to_numpy() == pytest.approx(influence.resid_studentized_external)
 
 
+def test_partial_r_squared_is_the_gain_over_what_was_left(both, climate):
+    ours, theirs = both
+    less = smf.ols("HOSTILE ~ TSIG + lead1", climate).fit()
+    assert ours.tidy()["partial_r_squared"][0] == pytest.approx(1 - theirs.ssr / less.ssr)
+
+
 def test_functional_form_agrees_with_statsmodels(both):
     ours, theirs = both
     tests = ours.form().set_index("test")

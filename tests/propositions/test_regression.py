@@ -234,3 +234,27 @@ def test_functions_in_formulas_find_their_variables(climate):
     fit = coco.regress("HOSTILE ~ center(`my lead`) + scale(TSIG) + np.log(host1 + 1) + C(lead1)", odd)
     theirs = smf.ols("HOSTILE ~ LEAD + TSIG + np.log(host1 + 1) + C(lead1)", climate).fit()
     assert fit.numbers["r_squared"] == pytest.approx(theirs.rsquared)
+
+
+@pytest.mark.parametrize("random", ["within(LEAD)", "1 + within(LEAD)", ["within(LEAD)"]])
+def test_a_random_slope_may_be_written_in_three_ways(random, climate):
+    formula = "HOSTILE ~ within(LEAD) + between(LEAD)"
+    fit = coco.regress(formula, climate, model="mixed", cluster="company", random=random)
+    assert list(fit.numbers["random_variances"]) == ["(cluster)", "within(LEAD)"]
+
+
+def test_responses_bring_scores_keys_reference_categories_and_clusters():
+    survey = coco.read_survey(REFERENCE.parents[1] / "surveys/cocreation")
+    responses = coco.read_responses(survey.folder / "synthetic.csv", survey)
+    fit = coco.regress("outcome ~ within(mobilising) + mob7 + domain", responses)
+    assert fit.settings["cluster"] == "collaboration"
+    assert fit.settings["vcov"] == "CR2"
+    assert "domain[T.politician]" in fit.terms  # public_manager is the reference
+    assert not any("public_manager" in term for term in fit.terms)
+    keyed = responses.items("mob7", keyed=True)["mob7"]
+    assert fit.design.frame["mob7"].equals(keyed[fit.design.rows])
+    assert fit.provenance == "synthetic"
+    assert "Synthetic" in fit.notes()[0]
+    assert len(fit.ledger) == len(responses.ledger) + 1
+    twice = coco.regress("outcome ~ mobilising", responses, cluster=["collaboration", "respondent"])
+    assert twice.settings["vcov"] == "cluster"
