@@ -123,10 +123,20 @@ class Fit(Result):
             f"Estimator {settings['estimator']}, {settings['se']} errors, {settings['information']} information, "
             f"test {settings['test']}."
         )
-        return [*super().notes(), *self.prepared.remarks, how, *(str(d) for d in self.diagnostics)]
+        told = [self._fit_sentence()] if self._measurable else []
+        return [*super().notes(), *told, *self.prepared.remarks, how, *(str(d) for d in self.diagnostics)]
+
+    def _fit_sentence(self) -> str:
+        m, scaled = self.measures, self.scaled
+        test = f"χ²({self.test.df:g}) = {m['chi2']:.2f}, p = {m['p_value']:.3f}"
+        if scaled is not None:
+            test += f"; scaled χ²({scaled.df:.4g}) = {scaled.chi2:.2f}, p = {scaled.p_value:.3f}"
+        indices = ", ".join(f"{name.upper()} {m[name]:.3f}" for name in ("cfi", "tli", "rmsea", "srmr"))
+        return f"{test}; {indices} (RMSEA 90 % interval {m['rmsea_lower']:.3f} to {m['rmsea_upper']:.3f})."
 
     def _shown(self) -> pd.DataFrame:
-        return self.tidy().drop(columns=["p_value"])
+        table = self.tidy().drop(columns=["p_value"])
+        return table.drop(columns=[name for name in ("group", "label") if (table[name] == "").all()])
 
     # estimates ------------------------------------------------------------------------------------
 
@@ -388,13 +398,31 @@ class Fit(Result):
 
     def r_squared(self) -> pd.DataFrame:
         """Explained variance of every variable that the model explains: columns variable, group, r_squared."""
-        found = explained_variances(self.problem, self._variation)
-        label = self.problem.table.group_label
-        return pd.DataFrame([(n, label(g), r) for n, g, r in found], columns=["variable", "group", "r_squared"])
+        rows = []
+        for k, key in enumerate(self.problem.structure.keys):
+            for name, _, value in explained_variances(self.problem, {key: self._variation[key]}):
+                rows.append((name, self._block_label(k), value))
+        return pd.DataFrame(rows, columns=["variable", "group", "r_squared"])
 
     def reliability(self) -> CompositeReliability:
         """How reliable the sum of each factor's items is, by this model (see `composite_reliability`)."""
+        self._single_level("reliability")
         return composite_reliability(self)
+
+    def _single_level(self, what: str) -> None:
+        if isinstance(self.problem, TwoLevelProblem):
+            raise ModelError(
+                f"There are no {what} for two-level fits here; ask a single-level fit (with cluster=… for its errors).",
+                code="NotForTwoLevel",
+            )
+
+    def _block_label(self, k: int) -> str:
+        """The group's label, and the level where there are two."""
+        group, level = self.problem.structure.keys[k]
+        label = self.problem.table.group_label(group)
+        if len({lv for _, lv in self.problem.structure.keys}) == 1:
+            return label
+        return f"{label} level {level}".strip()
 
     def syntax(self) -> str:
         """The fitted model as lavaan syntax that leaves nothing to defaults."""
@@ -402,10 +430,12 @@ class Fit(Result):
 
     def to_lavaan(self, folder: str | Path) -> Path:
         """Write the fit as an R script with its data and our values, for a co-author with lavaan."""
+        self._single_level("bundles")
         return write_lavaan(self, folder)
 
     def to_mplus(self, folder: str | Path) -> Path:
         """Write the fit as an Mplus input with its data and our values, for a co-author with Mplus."""
+        self._single_level("bundles")
         return write_mplus(self, folder)
 
     # what the model leaves open -------------------------------------------------------------------
@@ -419,6 +449,7 @@ class Fit(Result):
             standard deviations); 'cor_z' (the z-values of those)
         part : 'cov', or 'mean' for the means (one row a group)
         """
+        self._single_level("residuals")
         one_of(kind, ("raw", "standardized", "cor", "cor_z"), "kind of residuals")
         one_of(part, ("cov", "mean"), "part of the residuals")
         if kind in ("standardized", "cor_z"):
@@ -444,6 +475,7 @@ class Fit(Result):
         (standardised), released: 'added' (not in the model), 'fixed' (held at a value) or 'tied' (held equal).
         An index names what the model misses, not what is true: a release needs a reason besides.
         """
+        self._single_level("modification indices")
         found = releases(self.problem, self.solution)
         found = [r for r in found if r.mi >= minimum and (ties or r.kind != "tied")]
         wide = replace(self.problem.table, rows=tuple(r.row for r in found))
@@ -471,6 +503,7 @@ class Fit(Result):
         ``method``: regression, bartlett or ebm. With ordered items 'regression' is the posterior mode (ebm);
         Bartlett's score is not defined there.
         """
+        self._single_level("factor scores")
         one_of(method, SCORES, "kind of factor scores")
         refuse_two_level(self.problem, "Factor scores are")
         frame = self.prepared.frame

@@ -319,3 +319,21 @@ def test_case_71_failed_replicates_are_counted(bfi):
 def test_case_72_impossible_pairings(hs, options, code):
     with refused(ModelError, code):
         coco.cfa(hs, HS, **options)
+
+
+def test_two_level_fits_refuse_what_is_not_defined_for_them():
+    model = "level: 1\nlw =~ LEAD01 + LEAD03 + LEAD07 + LEAD11\nlevel: 2\nlb =~ LEAD01 + LEAD03 + LEAD07 + LEAD11"
+    fit = coco.cfa(table("lq2002"), model, cluster="COMPID")
+    for ask in (fit.residuals, fit.modification_indices, fit.scores, fit.reliability):
+        with refused(ModelError, "NotForTwoLevel"):
+            ask()
+    assert set(fit.implied()) == {"level 1", "level 2"}
+
+
+def test_display_shows_the_fit_and_what_is_wrong(hs):
+    shown = repr(coco.cfa(hs, HS))
+    assert "χ²(24) = 85.31" in shown
+    assert "CFI 0.931" in shown
+    broken = repr(coco.cfa(hs, "visual =~ x1 + x2\ntextual =~ x4 + x5 + x6\nvisual ~~ 0*textual"))
+    assert "NotIdentified" in broken
+    assert "χ²" not in broken.split("NotIdentified")[0]
