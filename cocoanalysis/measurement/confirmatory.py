@@ -406,23 +406,8 @@ class Fit(Result):
 
     def reliability(self) -> CompositeReliability:
         """How reliable the sum of each factor's items is, by this model (see `composite_reliability`)."""
-        self._single_level("reliability")
+        refuse_two_level(self.problem, "Reliabilities are")
         return composite_reliability(self)
-
-    def _single_level(self, what: str) -> None:
-        if isinstance(self.problem, TwoLevelProblem):
-            raise ModelError(
-                f"There are no {what} for two-level fits here; ask a single-level fit (with cluster=… for its errors).",
-                code="NotForTwoLevel",
-            )
-
-    def _block_label(self, k: int) -> str:
-        """The group's label, and the level where there are two."""
-        group, level = self.problem.structure.keys[k]
-        label = self.problem.table.group_label(group)
-        if len({lv for _, lv in self.problem.structure.keys}) == 1:
-            return label
-        return f"{label} level {level}".strip()
 
     def syntax(self) -> str:
         """The fitted model as lavaan syntax that leaves nothing to defaults."""
@@ -430,12 +415,10 @@ class Fit(Result):
 
     def to_lavaan(self, folder: str | Path) -> Path:
         """Write the fit as an R script with its data and our values, for a co-author with lavaan."""
-        self._single_level("bundles")
         return write_lavaan(self, folder)
 
     def to_mplus(self, folder: str | Path) -> Path:
         """Write the fit as an Mplus input with its data and our values, for a co-author with Mplus."""
-        self._single_level("bundles")
         return write_mplus(self, folder)
 
     # what the model leaves open -------------------------------------------------------------------
@@ -449,7 +432,6 @@ class Fit(Result):
             standard deviations); 'cor_z' (the z-values of those)
         part : 'cov', or 'mean' for the means (one row a group)
         """
-        self._single_level("residuals")
         one_of(kind, ("raw", "standardized", "cor", "cor_z"), "kind of residuals")
         one_of(part, ("cov", "mean"), "part of the residuals")
         if kind in ("standardized", "cor_z"):
@@ -475,7 +457,6 @@ class Fit(Result):
         (standardised), released: 'added' (not in the model), 'fixed' (held at a value) or 'tied' (held equal).
         An index names what the model misses, not what is true: a release needs a reason besides.
         """
-        self._single_level("modification indices")
         found = releases(self.problem, self.solution)
         found = [r for r in found if r.mi >= minimum and (ties or r.kind != "tied")]
         wide = replace(self.problem.table, rows=tuple(r.row for r in found))
@@ -503,7 +484,6 @@ class Fit(Result):
         ``method``: regression, bartlett or ebm. With ordered items 'regression' is the posterior mode (ebm);
         Bartlett's score is not defined there.
         """
-        self._single_level("factor scores")
         one_of(method, SCORES, "kind of factor scores")
         refuse_two_level(self.problem, "Factor scores are")
         frame = self.prepared.frame

@@ -324,10 +324,11 @@ def test_case_72_impossible_pairings(hs, options, code):
 def test_two_level_fits_refuse_what_is_not_defined_for_them():
     model = "level: 1\nlw =~ LEAD01 + LEAD03 + LEAD07 + LEAD11\nlevel: 2\nlb =~ LEAD01 + LEAD03 + LEAD07 + LEAD11"
     fit = coco.cfa(table("lq2002"), model, cluster="COMPID")
-    for ask in (fit.residuals, fit.modification_indices, fit.scores, fit.reliability):
-        with refused(ModelError, "NotForTwoLevel"):
+    for ask in (fit.scores, fit.reliability):
+        with pytest.raises(ModelError):
             ask()
-    assert set(fit.implied()) == {"level 1", "level 2"}
+    assert set(fit.implied()) == {"within", "between"}
+    assert set(fit.r_squared()["group"]) == {"within", "between"}
 
 
 def test_display_shows_the_fit_and_what_is_wrong(hs):
