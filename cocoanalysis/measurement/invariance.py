@@ -136,7 +136,8 @@ class Invariance(Result):
 
     def notes(self) -> list[str]:
         told = f"Verdicts by {RULES[self.settings['rules']].source}; cut-offs are conventions, not proofs."
-        return [*super().notes(), told, *self._advice(), *(str(d) for d in self.diagnostics)]
+        remarks = next(iter(self.fits.values())).prepared.remarks
+        return [*super().notes(), *remarks, told, *self._advice(), *(str(d) for d in self.diagnostics)]
 
     def _advice(self) -> list[str]:
         """Which releases would help most where a step does not hold."""
@@ -187,6 +188,17 @@ def invariance(
     ternary items: equal thresholds are a way of writing the configural model, not a test (Wu & Estabrook 2016,
     with the choices of semTools 0.5-6). χ² differences: plain for ML, Satorra & Bentler (2001) for mean-adjusted and
     Satorra (2000) for second-order scaled tests.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> items = ["lead3", "lead4", "lead7", "lead11"]
+    >>> halves = responses.items(items).assign(half=[k % 2 for k in range(len(responses.frame))])
+    >>> ladder = coco.invariance(halves, "climate =~ " + " + ".join(items), group="half")
+    >>> ladder.tidy().verdict.tolist()
+    ['holds', 'holds', 'holds']
     """
     call = Call(
         estimator=estimator, ordered=ordered, group=group, missing=missing, cluster=cluster, weights=weights,

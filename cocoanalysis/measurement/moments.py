@@ -11,7 +11,7 @@ no other table is changed. lavaan 0.6-14 does the same (``zero.add = c(.5, 0)``,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -98,8 +98,8 @@ class _Sample:
     x: np.ndarray  # (n, q)
     weights: np.ndarray | None
     categories: list[np.ndarray]  # of the ordered variables, in order
-    diagnostics: list[Diagnostic] = field(default_factory=list)
     clusters: np.ndarray | None = None  # (n,) codes 0 …
+    group: str | None = None  # for messages
 
     @classmethod
     def of(
@@ -127,7 +127,7 @@ class _Sample:
         codes = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
         categories = _categories(values[:, mask], [n for n, m in zip(names, mask) if m], levels, group)
         _refuse_constant(values, names, mask, group)
-        return cls(names, mask, values, exogenous, x, weights, categories, clusters=codes)
+        return cls(names, mask, values, exogenous, x, weights, categories, codes, group)
 
     @property
     def n(self) -> int:
@@ -350,7 +350,8 @@ class _Sample:
 
     def notes(self) -> list[Diagnostic]:
         """What a reader must know: empty cells, corrections, correlations at the limit, a matrix that is not one."""
-        return [*self._table_notes(), *self._matrix_notes()]
+        found = [*self._table_notes(), *self._matrix_notes()]
+        return [replace(d, reason=f"{_in(self.group).strip()}: {d.reason}") for d in found] if self.group else found
 
     def _table_notes(self) -> list[Diagnostic]:
         if self.by_table is None:
@@ -544,6 +545,15 @@ def polychoric(
     Notes
     -----
     Standard errors include the sampling variation of the thresholds (Muthén 1984), with lavaan's divisor n − 1.
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> found = coco.polychoric(responses, ["tsig1", "tsig2", "tsig3"])
+    >>> bool((found.tidy().est > 0.5).all())
+    True
     """
     chosen = select(data, items, extra=[weights] if weights else [])
     frame = chosen.frame.drop(columns=[weights] if weights else [])

@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 
 MODULES = ["retention", "exploratory", "items", "reliability", "ordinalreliability", "generalfactor"]
-MODULES += ["validity", "composites", "aggregation"]
+MODULES += ["validity", "composites", "aggregation", "moments", "invariance"]
 
 
 @pytest.mark.parametrize("name", MODULES)

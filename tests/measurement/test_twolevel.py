@@ -85,6 +85,41 @@ def test_order_of_rows_clusters_and_items_does_not_matter(data):
     assert coco.sem(turned, model, cluster="id").loglik == pytest.approx(plain.loglik, abs=1e-8)
 
 
+def test_modification_indices_are_lavaans_at_both_levels(data):
+    fit = coco.sem(data, CFA.replace("y3\nlevel", "y3\nfw ~ x2\nlevel") + "\nfb ~ z1", cluster="id")
+    theirs = {(r["lhs"], r["op"], r["rhs"], r["level"]): r for r in reference.values("twolevel")["modification"]}
+    ours = fit.modification_indices()
+    assert len(ours) >= 6
+    for got in ours.itertuples():
+        row = theirs[got.lhs, got.op, got.rhs, got.level]
+        np.testing.assert_allclose([got.mi, got.epc, got.sepc_all], [row["mi"], row["epc"], row["sepc.all"]], atol=5e-4)
+
+
+def test_residuals_and_implied_moments_come_by_level(data):
+    fit = coco.sem(data, CFA, cluster="id")
+    assert list(fit.implied()) == ["within", "between"]
+    observed = fit.residuals().loc["between"] + fit.implied()["between"]["cov"]
+    np.testing.assert_allclose(observed, fit.problem.h1[0].between_cov, atol=1e-12)
+    assert repr(fit).startswith("Structural equation model")
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda f: f.scores(), lambda f: f.residuals("standardized"), lambda f: f.to_mplus("x")]
+)
+def test_what_two_level_fits_do_not_offer_is_refused(ask, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CocoError) as caught:
+        ask(coco.sem(data, CFA, cluster="id"))
+    assert caught.value.code == "NotForTwoLevel"
+
+
+def test_bundle_for_lavaan_holds_levels(data, tmp_path):
+    script = (coco.sem(data, CFA, cluster="id").to_lavaan(tmp_path) / "fit.R").read_text()
+    assert "level: 2" in script
+    assert 'cluster = "id"' in script
+    assert "level" in pd.read_csv(tmp_path / "values.csv").columns
+
+
 def test_unrestricted_model_says_what_a_longer_search_would_add(data):
     sample = clustered(data, data.id.to_numpy(), ["y1", "y2", "y3"], [])
     short, long = unrestricted(sample, [True] * 3), unrestricted(sample, [True] * 3, tolerance=1e-9)

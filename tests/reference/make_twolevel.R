@@ -24,4 +24,6 @@ run("manifest", "level: 1\ny1 ~ y2 + x2\nlevel: 2\ny1 ~ y2 + z1")
 run("fixed_residuals", "level: 1\nfw =~ y1 + y2 + y3\nlevel: 2\nfb =~ y1 + y2 + y3\ny1 ~~ 0*y1\ny2 ~~ 0*y2\ny3 ~~ 0*y3")
 run("saturated_between", "level: 1\nfw =~ y1 + y2 + y3 + y4\nlevel: 2\ny1 ~~ y2 + y3 + y4\ny2 ~~ y3 + y4\ny3 ~~ y4")
 try(run("covariate_at_both_levels", "level: 1\nfw =~ y1 + y2 + y3\nfw ~ x1\nlevel: 2\nfb =~ y1 + y2 + y3\nfb ~ x1 + z1"))
+f <- sem("level: 1\nfw =~ y1 + y2 + y3\nfw ~ x2\nlevel: 2\nfb =~ y1 + y2 + y3\nfb ~ z1", D, cluster = "id")
+out$modification <- modindices(f)[, c("lhs", "op", "rhs", "level", "mi", "epc", "sepc.all")]
 writeLines(toJSON(out, digits = 10, auto_unbox = TRUE, na = "null"), file.path(out_dir, "twolevel.json"))
