@@ -210,6 +210,7 @@ def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int 
     PlatformError : RaggedRow, TruncatedFile, DuplicateColumn, UnnamedColumn, TooLarge
     """
     text, mark = decoded(source), delimiter(source)
+    text = text if text.endswith((b"\n", b"\r")) else text + b"\n"
     header = next(_records(text, mark), [])
     columns = list(names) if names is not None else unique_names(header, source)
     _small_enough(text.count(b"\n") * len(columns), source)
@@ -281,6 +282,11 @@ def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformErro
                 "quotation mark is missing or too many there. Correct that row in the export.",
                 code="RaggedRow",
             )
+    if text.count(b'"') % 2 == 0:
+        return PlatformError(
+            f"{source.path.name} cannot be read as a table with one row a response; export it as CSV, TSV or XLSX.",
+            code="NotATable",
+        )
     return PlatformError(
         f"{source.path.name} is cut off: the quotation mark that opens near row {number} is never closed. Export the "
         "file again.",

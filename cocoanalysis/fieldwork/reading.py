@@ -226,6 +226,7 @@ class Reading:
         self._refused()
         if used["labels"]:
             self.line("recode", f"labels read as codes in {used['columns']} columns", cells=used["labels"])
+        self._blank()
         self._absent()
         self._identified()
 
@@ -414,6 +415,11 @@ class Reading:
 
     # Items that are not there, identifiers ------------------------------------------------------
 
+    def _blank(self) -> None:
+        """Rows of a text file in which every cell is empty, as spreadsheets leave them at the end."""
+        if self.source.kind == "text" and self.why:
+            self._leave(np.logical_and.reduce([why >= 0 for why in self.why.values()]), "empty rows left out")
+
     def _absent(self) -> None:
         """Items without a column were not asked; a construct that is there in part is said."""
         n = len(self.raw)
@@ -446,7 +452,7 @@ class Reading:
             self.line(
                 "read", f"no column '{name}': ids made from {'response ids' if source is not None else 'row numbers'}"
             )
-        nobody = self.data[name].isna().to_numpy()
+        nobody = self.data[name].isna().to_numpy() & self.keep
         if nobody.any():
             self.data[name] = self.data[name].where(~nobody, "row" + numbers).astype("str")
             self.why[name] = np.where(nobody, -1, self.why[name]).astype(np.int8)
@@ -491,9 +497,6 @@ class Reading:
         consent = self.data.get("consent")
         if consent is not None:
             self._leave((~consent).fillna(False).to_numpy(dtype=bool), "did not agree to take part, left out")
-        if self.source.kind == "text":
-            unanswered = [why >= 0 for id, why in self.why.items() if id in self.bindings.columns.values()]
-            self._leave(np.logical_and.reduce(unanswered), "empty rows left out")
         complete = self.data.get("complete")
         if complete is not None:
             partial = int(((~complete).fillna(False).to_numpy(dtype=bool) & self.keep).sum())

@@ -118,10 +118,11 @@ def bind(
     found, how = dict(given or {}), dict.fromkeys(given or {}, "platform")
     for column, id in _by_map(columns, code_map or {}, ids).items():
         found[column], how[column] = id, "code map"
-    taken = set(found.values())
-    for column in columns:
-        if column not in found and plain(column) in ids and plain(column) not in taken:
-            found[column], how[column] = plain(column), "id"
+    for spelled, by in ((plain, "id"), (lambda name: plain(name).lower(), "id in capitals")):
+        taken = set(found.values())
+        for column in columns:
+            if column not in found and spelled(column) in ids and spelled(column) not in taken:
+                found[column], how[column] = spelled(column), by
     _by_text(columns, survey, texts or {}, language, found, how)
     unmatched = {
         column: _candidates(column, (texts or {}).get(column), survey, ids, set(found.values()))

@@ -349,6 +349,22 @@ def test_code_map_of_another_version_is_refused(tmp_path, survey):
     assert caught.value.code == "VersionMismatch"
 
 
+def test_empty_rows_at_the_end_are_left_out_and_counted(tmp_path, survey):
+    read = read_responses(file(tmp_path, text([*ROWS, [""] * len(HEADER)])), survey)
+    assert len(read) == 3
+    assert read.ledger.query("step == 'exclude'")["rule"].tolist() == ["empty rows left out"]
+
+
+def test_ids_in_capitals_are_ids(tmp_path, survey):
+    read = read_responses(file(tmp_path, text(header=[name.upper() for name in HEADER])), survey)
+    assert read.frame["tru1"].tolist() == [1, 5, 4]
+
+
+@pytest.mark.parametrize("content", ["hello world", '{"a": 1}', "<html></html>"])
+def test_what_is_no_table_is_named(tmp_path, survey, content):
+    assert error(tmp_path, content, survey).code in ("NotATable", "NoItems", "TruncatedFile")
+
+
 def test_code_map_comes_back_as_written(tmp_path):
     code_map = CodeMap({"a": "Q1"}, {"a": {"1": "2"}}, "s", "1.0", "tidy")
     assert read_code_map(write_code_map(tmp_path / "x.csv", code_map)) == code_map
