@@ -10,13 +10,15 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import typing
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocoanalysis.errors import InstrumentError, listed
+from cocoanalysis.errors import InstrumentError, listed, one_of
+from cocoanalysis.instrument.fileform import Status
 from cocoanalysis.instrument.findings import Finding, Place, fault, refuse, shown
 from cocoanalysis.instrument.instrumentfile import texts
 from cocoanalysis.instrument.model import Survey
@@ -27,6 +29,7 @@ from cocoanalysis.instrument.yamlfile import Source, parse_yaml, read_yaml
 HEADER = ("file", "where", "kind", "address", "source", "translation", "note")
 WIDTHS = (24, 44, 12, 10, 60, 60, 30)
 KINDS = {"text": "item", "label": "label", "stem": "introduction", "question": "question", "title": "title"}
+STATUSES = typing.get_args(Status)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MOST_UNPACKED = 50_000_000
 LONGEST = 2_000
@@ -97,6 +100,7 @@ def read_translation_sheet(
         has no such place), SourceChanged (it says something else by now), FormulaCell, TextTooLong;
         BundledSurvey when the files belong to the installed package
     """
+    one_of(status, STATUSES, "status of a translation", error=InstrumentError)
     survey = survey if isinstance(survey, Survey) else read_survey(survey)
     language, cells = _read(Path(path))
     sources = {_name(source, survey): source for source in _sources(survey)}
@@ -320,7 +324,7 @@ def _translated(source: Source, translations: dict[str, str], language: str, sta
 
     yaml = YAML(typ="rt")
     yaml.preserve_quotes = True
-    yaml.width = 120
+    yaml.width = 4096  # no new line breaks
     yaml.indent(mapping=2, sequence=4, offset=2)
     data = yaml.load(source.path.read_bytes())
     for where, text in translations.items():
@@ -333,10 +337,19 @@ def _translated(source: Source, translations: dict[str, str], language: str, sta
         data["languages"].append(language)
     if "instruments" not in data:
         known = data.setdefault("translations", {})
-        known[language] = {"status": status, **({"translator": translator} if translator else {})}
+        known[language] = _entry(status, translator)
     buffer = io.StringIO()
     yaml.dump(data, buffer)
     return buffer.getvalue()
+
+
+def _entry(status: str, translator: str) -> Any:
+    """Who translated and how far it is checked, on one line as the other languages have it."""
+    from ruamel.yaml.comments import CommentedMap
+
+    entry = CommentedMap({"status": status, **({"translator": translator} if translator else {})})
+    entry.fa.set_flow_style()
+    return entry
 
 
 def _refuse_installed(paths: Iterable[Path]) -> None:

@@ -122,6 +122,12 @@ def test_requests_that_make_no_sheet(written, tmp_path, language, name, options,
     assert caught.value.code == code
 
 
+def test_the_status_of_a_translation_is_one_of_three(written, tmp_path):
+    sheet = coco.write_translation_sheet(written(), "de", tmp_path / "s.xlsx")
+    with pytest.raises(InstrumentError, match="back-translated"):
+        coco.read_translation_sheet(sheet, written(), status="final")
+
+
 def test_an_extension_is_translated_in_its_base(written, tmp_path):
     folder = coco.new_survey("mine", "cocreation", folder=tmp_path, extend=True)
     with pytest.raises(InstrumentError) as caught:
