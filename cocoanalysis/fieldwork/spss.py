@@ -1,4 +1,4 @@
-"""Files of statistics programs: SPSS (.sav, .zsav, .por) and Stata (.dta).
+"""Files of statistics programs: SPSS (.sav, .zsav, .por) and Stata (.dta) in, an empty .sav to be filled out.
 
 Each file is read twice, once with declared missing values and once without, because pyreadstat
 1.3.7 gives a system-missing value as 0 in an integer Stata column that also has tagged missings.
@@ -6,20 +6,132 @@ Each file is read twice, once with declared missing values and once without, bec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import PlatformError
+from cocoanalysis.errors import PlatformError, listed, one_of
 from cocoanalysis.fieldwork.opening import cell_text
-from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
+from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
+from cocoanalysis.fieldwork.questionnaire import AGREE, Question, Section, questionnaire
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark, plain
 from cocoanalysis.responses.matching import options as answer_options
 
+LEVELS = {"likert": "ordinal", "choice": "nominal", "consent": "nominal", "number": "scale", "text": "nominal"}
+ROOM = 64  # characters that a column of text offers
 READERS = {"sav": "read_sav", "por": "read_por", "dta": "read_dta"}
+
+
+# Out ------------------------------------------------------------------------------------------------
+
+
+def write(
+    survey: Any,
+    path: str | Path,
+    *,
+    form: str = "full",
+    version: int | None = None,
+    language: str | None = None,
+) -> list[Path]:
+    """Write an SPSS file without rows: names, labels, value labels, missing codes and levels are there to be filled.
+
+    A file of SPSS holds labels in one language; the questions are those about others where there are two forms
+    of address. Columns of text carry a value label of 64 dots, because a column without rows would have room for
+    one character otherwise.
+
+    Parameters
+    ----------
+    survey : Survey
+    path : the .sav to write
+    form, version : which form, and of a planned-missing form which version
+    language : language of the labels; None takes the survey's first
+
+    Returns
+    -------
+    list of the file and its code map
+
+    Raises
+    ------
+    PlatformError : UnknownLanguage, TooManyMissingCodes
+    """
+    import pyreadstat
+
+    tongue = survey.languages[0] if language is None else language
+    one_of(tongue, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
+    asked, target = questionnaire(survey, form, version), Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    names = {name: survey.label(name, tongue) if name in survey.background else name for name in asked.identifiers}
+    words = {q.id: _asked_as(section, q, tongue) for section in asked.sections for q in section.questions}
+    questions = {question.id: question for question in asked.questions}
+    texts = [*names, *(id for id, one in questions.items() if not _numeric(one))]
+    columns = {id: pd.Series([], dtype=object if id in texts else float) for id in [*names, *words]}
+    pyreadstat.write_sav(
+        pd.DataFrame(columns),
+        str(target),
+        file_label=f"{survey.id} {survey.version}"[:64],
+        column_labels={id: _bytes(text, 255) for id, text in {**names, **words}.items()},
+        variable_value_labels={id: _value_labels(id, questions, tongue) for id in columns if _labelled(id, questions)},
+        missing_ranges={id: gaps for id, one in questions.items() if (gaps := _missing(one))},
+        variable_measure={id: LEVELS[questions[id].kind] if id in questions else "nominal" for id in columns},
+    )
+    code_map = CodeMap({id: id for id in columns}, {}, survey.id, survey.version, "spss")
+    return [target, write_code_map(target, code_map)]
+
+
+def _asked_as(section: Section, question: Question, language: str) -> str:
+    stem, words = (text["other"].get(language, "") for text in (section.stem, question.text))
+    return f"{stem} {words}".strip()
+
+
+def _bytes(text: str, limit: int) -> str:
+    """Text of at most so many bytes, whole characters, as SPSS counts them."""
+    return text.encode()[:limit].decode(errors="ignore")
+
+
+def _numeric(question: Question) -> bool:
+    """Whether the answers are kept as numbers: all codes are whole numbers, or the question asks for one."""
+    if not question.options:
+        return question.kind == "number"
+    return all(option.code.lstrip("-").isdigit() for option in question.options)
+
+
+def _labelled(id: str, questions: Mapping[str, Question]) -> bool:
+    return id not in questions or questions[id].kind != "number" or bool(questions[id].options)
+
+
+def _value_labels(id: str, questions: Mapping[str, Question], language: str) -> dict[Any, str]:
+    question = questions.get(id)
+    if question is None or question.kind == "text":
+        return {"." * ROOM: f"room for {ROOM} characters"}
+    if question.kind == "consent":
+        return {code: words.get(language, code) for code, words in AGREE.items()}
+    code = float if _numeric(question) else str
+    return {code(option.code): _bytes(option.label.get(language, ""), 120) for option in question.options}
+
+
+def _missing(question: Question) -> list[Any]:
+    """The declaration of missing codes: three codes at most, or a range of numbers that holds no answer."""
+    codes = [option.code for option in question.options if option.reason]
+    if not _numeric(question):
+        return [code for code in codes if len(code.encode()) <= 8][:3]
+    gaps = sorted(float(code) for code in codes)
+    if len(gaps) <= 3:
+        return [{"lo": gap, "hi": gap} for gap in gaps]
+    answers = [float(option.code) for option in question.options if not option.reason]
+    if any(gaps[0] <= answer <= gaps[-1] for answer in answers):
+        raise PlatformError(
+            f"SPSS declares three missing codes, or one range without answers in it; '{question.id}' has "
+            f"{listed(codes)} on both sides of its answers. Use codes on one side.",
+            code="TooManyMissingCodes",
+        )
+    return [{"lo": gaps[0], "hi": gaps[-1]}]
+
+
+# Back -----------------------------------------------------------------------------------------------
 
 
 def read(source: Source, survey: Any, options: Options) -> Raw:
@@ -115,5 +227,5 @@ def _sniffer(kinds: tuple[str, ...]) -> Any:
     return sniff
 
 
-register(Platform("spss", sniff=_sniffer(("sav", "por")), read=read, title="SPSS"))
+register(Platform("spss", sniff=_sniffer(("sav", "por")), read=read, write=write, title="SPSS"))
 register(Platform("stata", sniff=_sniffer(("dta",)), read=read, title="Stata"))

@@ -1,5 +1,6 @@
 """The same synthetic answers in each platform's export shape must come back as the same Responses."""
 
+import shutil
 from functools import cache
 
 import pandas as pd
@@ -52,3 +53,15 @@ def hold_the_same(back, responses):
 def _reasons(responses, ids):
     table = responses.missing[ids].astype(object).fillna("").replace("not_reached", "skipped")
     return table.to_numpy().tolist()
+
+
+HOSTILE = "pick <script>alert(1)</script> & {rating} ${rating} {{7*7}} [rating] ]]> =1+1"
+
+
+def hostile(folder):
+    """The survey with words in its first item that some platform would run, evaluate or take as its own mark."""
+    shutil.copytree(ROOT / "surveys", folder / "surveys")
+    file = folder / "surveys/instruments/leadership-practices.yaml"
+    words = file.read_text("utf-8").replace("pick partners for what they can add", HOSTILE)
+    file.write_text(words, encoding="utf-8")
+    return coco.read_survey(folder / "surveys/cocreation")
