@@ -1,0 +1,252 @@
+"""DDI Codebook 2.5: what a survey asks, as the XML that data archives take and search.
+
+The elements stand in the order of the published schema: the study, the file, then groups of variables and each
+variable with its question, answers and missing reasons, in every language of the survey (`xml:lang`).
+Both forms of address are questions of one variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from cocoanalysis.fieldwork.platforms import CodeMap, Platform, register, write_code_map
+from cocoanalysis.fieldwork.questionnaire import (
+    ADDRESSES,
+    AGREE,
+    Option,
+    Question,
+    Questionnaire,
+    Section,
+    asked_twice,
+    questionnaire,
+)
+
+NAMESPACE = "ddi:codebook:2_5"
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"  # the namespace's name, fixed by the XML standard
+NATURE = {"likert": "ordinal", "choice": "nominal", "consent": "nominal", "number": "ratio", "text": "other"}
+DOMAIN = {"likert": "category", "choice": "category", "consent": "category", "number": "numeric", "text": "text"}
+REPRESENTED = {"likert": "code", "choice": "code", "consent": "code", "number": "numeric", "text": "text"}
+RESOURCE = "Structured questionnaire"
+UNIT = "Individual"
+
+
+def write(survey: Any, path: str | Path, *, form: str = "full", version: int | None = None) -> list[Path]:
+    """Write the questionnaire as a DDI Codebook 2.5 document.
+
+    Parameters
+    ----------
+    survey : Survey
+    path : the .xml to write
+    form, version : which form, and of a planned-missing form which version
+
+    Returns
+    -------
+    list of the file and its code map
+    """
+    asked, target = questionnaire(survey, form, version), Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tree = etree.ElementTree(codebook(asked, target.stem))
+    etree.indent(tree)
+    tree.write(str(target), encoding="UTF-8", xml_declaration=True)
+    columns = {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
+    return [target, write_code_map(target, CodeMap(columns, {}, survey.id, survey.version, "ddi"))]
+
+
+def codebook(asked: Questionnaire, name: str) -> Any:
+    """The document's root element; ``name`` is the data file it describes."""
+    root = etree.Element(f"{{{NAMESPACE}}}codeBook", {"version": "2.5"}, nsmap={None: NAMESPACE})
+    root.set(LANG, asked.survey.languages[0])
+    root.append(_study(asked))
+    root.append(_file(asked, name))
+    data = _add(root, "dataDscr")
+    for section in asked.sections:
+        if len(section.questions) > 1:
+            data.append(_group(section))
+    for identifier in asked.identifiers:
+        data.append(_identifier(asked, identifier))
+    for section in asked.sections:
+        for question in section.questions:
+            data.append(_variable(asked, section, question))
+    return root
+
+
+def _element(tag: str, text: str = "", language: str | None = None, **attributes: str) -> Any:
+    element = etree.Element(f"{{{NAMESPACE}}}{tag}", attributes, nsmap={None: NAMESPACE})
+    if language is not None:
+        element.set(LANG, language)
+    if text:
+        element.text = plain(text)
+    return element
+
+
+def _add(parent: Any, tag: str, text: str = "", language: str | None = None, **attributes: str) -> Any:
+    child = _element(tag, text, language, **attributes)
+    parent.append(child)
+    return child
+
+
+def plain(text: str) -> str:
+    """Text without the control characters that XML cannot hold."""
+    return re.sub(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]", " ", text)
+
+
+def _in_all(parent: Any, tag: str, text: Mapping[str, str], **attributes: str) -> None:
+    """One element for each language that has words."""
+    for language, words in text.items():
+        if words:
+            _add(parent, tag, words, language, **attributes)
+
+
+# The study and the file -----------------------------------------------------------------------------
+
+
+def _study(asked: Questionnaire) -> Any:
+    survey, study = asked.survey, _element("stdyDscr")
+    citation = _add(study, "citation")
+    titles = _add(citation, "titlStmt")
+    first, *others = survey.languages
+    _add(titles, "titl", survey.title.get(first) or survey.id, first)
+    for language in others:
+        if survey.title.get(language):
+            _add(titles, "parTitl", survey.title[language], language)
+    _add(titles, "IDNo", survey.id)
+    release = _add(citation, "verStmt")
+    _add(release, "version", survey.version, type="version")
+    information = _add(study, "stdyInfo")
+    _in_all(information, "abstract", survey.description)
+    summary = _add(information, "sumDscr")
+    _add(summary, "anlyUnit", UNIT, "en")
+    method = _add(_add(study, "method"), "dataColl")
+    _add(method, "resInstru", RESOURCE, "en")
+    if survey.licence:
+        terms = _add(_add(study, "dataAccs"), "useStmt")
+        _add(terms, "conditions", f"Licence of the questionnaire: {survey.licence}", "en")
+    return study
+
+
+def _file(asked: Questionnaire, name: str) -> Any:
+    description = _element("fileDscr", ID="F1")
+    text = _add(description, "fileTxt")
+    _add(text, "fileName", name)
+    size = _add(text, "dimensns")
+    _add(size, "varQnty", str(len(asked.identifiers) + sum(1 for _ in asked.questions)))
+    return description
+
+
+# Variables ------------------------------------------------------------------------------------------
+
+
+def _group(section: Section) -> Any:
+    """The items of a construct: its label, and the words above them."""
+    variables = " ".join(f"V_{question.id}" for question in section.questions)
+    group = _element("varGrp", ID=f"G_{section.id}", type="grid", name=section.id, var=variables)
+    _in_all(group, "labl", section.label)
+    for words in _different(section.stem):
+        _in_all(group, "txt", words)
+    return group
+
+
+def _different(text: Mapping[str, Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """The words about others, and those about oneself where they differ."""
+    yield text["other"]
+    if text["self"] != text["other"]:
+        yield text["self"]
+
+
+def _identifier(asked: Questionnaire, name: str) -> Any:
+    variable = _element("var", ID=f"V_{name}", name=name, files="F1", representationType="text", nature="nominal")
+    background = asked.survey.background.get(name)
+    _in_all(variable, "labl", background.label if background is not None else {"en": name})
+    _add(variable, "varFormat", type="character")
+    return variable
+
+
+def _variable(asked: Questionnaire, section: Section, question: Question) -> Any:
+    kind = question.kind
+    variable = _element(
+        "var",
+        ID=f"V_{question.id}",
+        name=question.id,
+        files="F1",
+        intrvl="contin" if kind == "number" else "discrete",
+        nature=NATURE[kind],
+        representationType=REPRESENTED[kind],
+    )
+    label = section.label if len(section.questions) == 1 and section.label else question.text["other"]
+    _in_all(variable, "labl", label)
+    for address in ADDRESSES if len(asked_twice(section)) > 1 else ADDRESSES[:1]:
+        _questions(variable, section, question, address)
+    _ranges(variable, question)
+    for name, values in question.show_if.items():
+        _add(variable, "universe", f"Asked if {name} is {' or '.join(values)}", "en")
+    for option in _options(question):
+        _category(variable, option)
+    _concept(asked, variable, question)
+    _add(variable, "varFormat", type="numeric" if _numeric(question) else "character")
+    return variable
+
+
+def _questions(variable: Any, section: Section, question: Question, address: str) -> None:
+    for language, text in question.text[address].items():
+        asked = _add(
+            variable,
+            "qstn",
+            "",
+            language,
+            ID=f"Q_{question.id}_{address}_{re.sub(r'[^A-Za-z0-9]', '-', language)}",
+            responseDomainType=DOMAIN[question.kind],
+        )
+        stem = section.stem[address].get(language, "")
+        if stem:
+            _add(asked, "preQTxt", stem, language)
+        _add(asked, "qstnLit", text, language)
+
+
+def _numeric(question: Question) -> bool:
+    codes = [option.code for option in question.options]
+    return all(code.lstrip("-").isdigit() for code in codes) if codes else question.kind == "number"
+
+
+def _options(question: Question) -> list[Option]:
+    agree = [Option(code, words) for code, words in AGREE.items()]
+    return agree if question.kind == "consent" else list(question.options)
+
+
+def _ranges(variable: Any, question: Question) -> None:
+    """Valid and missing codes; the limits of a number."""
+    options = _options(question)
+    valid = [option.code for option in options if not option.reason]
+    if valid:
+        allowed = _add(variable, "valrng")
+        for code in valid:
+            _add(allowed, "item", VALUE=code)
+    elif question.minimum is not None or question.maximum is not None:
+        limits = {"min": question.minimum, "max": question.maximum}
+        told = {name: f"{limit:g}" for name, limit in limits.items() if limit is not None}
+        _add(_add(variable, "valrng"), "range", UNITS="REAL", **told)
+    missing = [option.code for option in options if option.reason]
+    if missing:
+        declared = _add(variable, "invalrng")
+        for code in missing:
+            _add(declared, "item", VALUE=code)
+
+
+def _category(variable: Any, option: Option) -> None:
+    attributes = {"missing": "Y", "missType": option.reason} if option.reason else {}
+    category = _add(variable, "catgry", **attributes)
+    _add(category, "catValu", option.code)
+    _in_all(category, "labl", option.label)
+
+
+def _concept(asked: Questionnaire, variable: Any, question: Question) -> None:
+    item = asked.survey.items.get(question.id)
+    if item is not None:
+        _in_all(variable, "concept", asked.survey.constructs[item.construct].label)
+
+
+register(Platform("ddi", write=write, title="DDI Codebook 2.5"))
