@@ -1,0 +1,206 @@
+"""SurveyJS: the questionnaire as the JSON that its form library shows, and flattened results back.
+
+A set of items is a matrix shown as a list (`displayMode: "list"`), because its table hides answers on narrow
+screens. Words cannot depend on an answer in several languages here, so a section with two forms of address is
+asked twice (`mob1`, and `mob1_self` for those who rate themselves) and joined again on reading.
+
+The identifiers are hidden questions; the page that shows the form fills them from its link, as in
+``survey.mergeData(Object.fromEntries(new URLSearchParams(location.search)))``. Results are objects
+(``{"mobilising": {"mob1": 3}}``); as a CSV their columns are `mobilising.mob1`, which `read_responses` knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cocoanalysis.fieldwork.opening import text_table
+from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
+from cocoanalysis.fieldwork.questionnaire import (
+    AGREE,
+    SELF,
+    Question,
+    Questionnaire,
+    Section,
+    asked_twice,
+    both_addresses,
+    questionnaire,
+)
+from cocoanalysis.responses.matching import known_ids
+
+TYPES = {"consent": "radiogroup", "likert": "radiogroup", "choice": "radiogroup", "number": "text", "text": "comment"}
+DEFAULT = "en"  # the language that SurveyJS means by 'default'
+NESTED = re.compile(rf"[a-z][a-z0-9]{{0,18}}({SELF})?\.(?P<id>[a-z][a-z0-9]{{0,18}}({SELF})?)")
+
+
+# Out ------------------------------------------------------------------------------------------------
+
+
+def write(survey: Any, path: str | Path, *, form: str = "full", version: int | None = None) -> list[Path]:
+    """Write the questionnaire as SurveyJS JSON, in all languages.
+
+    Parameters
+    ----------
+    survey : Survey
+    path : the .json to write
+    form, version : which form, and of a planned-missing form which version
+
+    Returns
+    -------
+    list of the file and its code map
+    """
+    asked, target = questionnaire(survey, form, version), Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(
+        json.dumps(definition(asked), ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+    )
+    columns = {name: name for name in asked.identifiers}
+    columns |= {one.id: _column(section, one) for section in asked.sections for one in section.questions}
+    return [target, write_code_map(target, CodeMap(columns, {}, survey.id, survey.version, "surveyjs"))]
+
+
+def definition(asked: Questionnaire) -> dict[str, Any]:
+    """The form as SurveyJS's JSON."""
+    survey = asked.survey
+    made: dict[str, Any] = {"title": _words(asked, survey.title)}
+    if survey.introduction:
+        made["description"] = _words(asked, survey.introduction)
+    if survey.thanks:
+        made["completedHtml"] = _words(asked, {lang: _html(text) for lang, text in survey.thanks.items()})
+    if survey.languages[0] != DEFAULT:
+        made["locale"] = survey.languages[0]
+    made |= {"showQuestionNumbers": "off", "showProgressBar": "top", "checkErrorsMode": "onNextPage"}
+    made["pages"] = _pages(asked)
+    if survey.consent:
+        made["triggers"] = [{"type": "complete", "expression": "{consent} = 'no'"}]
+    return made
+
+
+def escaped(text: str) -> str:
+    """Text in which SurveyJS puts no answer: an invisible joiner after each brace that would open a name."""
+    return text.replace("{", "{\u2060")
+
+
+def _html(text: str) -> str:
+    """Text for the one place that SurveyJS shows as HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _words(asked: Questionnaire, text: Mapping[str, str]) -> dict[str, str] | str:
+    """Words by locale; 'default' stands for English, or for the survey's first language if there is no English."""
+    told = {language: escaped(text[language]) for language in asked.survey.languages if text.get(language)}
+    first = DEFAULT if DEFAULT in told else next(iter(told), "")
+    if not told:
+        return ""
+    return {"default": told[first], **{language: words for language, words in told.items() if language != DEFAULT}}
+
+
+def _pages(asked: Questionnaire) -> list[dict[str, Any]]:
+    """The identifiers with the first page, single questions in a row on one page, each set of items on its own."""
+    hidden = [
+        {"type": "text", "name": name, "visible": False, "clearIfInvisible": "none"} for name in asked.identifiers
+    ]
+    pages: list[dict[str, Any]] = [{"name": "start", "elements": hidden}]
+    singles = False
+    for section in asked.sections:
+        alone = len(section.questions) > 1 or section.id == "consent"
+        if (alone and section.id != "consent") or (not alone and not singles):
+            pages.append({"name": f"page{len(pages)}", "elements": []})
+        singles = not alone
+        for address, part in asked_twice(section):
+            pages[-1]["elements"] += _section(asked, part, address)
+    return [page for page in pages if page["elements"]]
+
+
+def _section(asked: Questionnaire, section: Section, address: str | None) -> list[dict[str, Any]]:
+    said = address or "other"
+    if _is_matrix(section):
+        return [_matrix(asked, section, said, address)]
+    return [_single(asked, section, one, said, address) for one in section.questions]
+
+
+def _is_matrix(section: Section) -> bool:
+    first, *others = section.questions
+    return bool(others) and section.likert and all(one.options == first.options for one in others)
+
+
+def _matrix(asked: Questionnaire, section: Section, said: str, address: str | None) -> dict[str, Any]:
+    first = section.questions[0]
+    made: dict[str, Any] = {"type": "matrix", "name": section.id, "displayMode": "list"}
+    made["title"] = _words(asked, section.stem[said]) or _words(asked, section.label)
+    if condition := _address_condition(asked, address):
+        made["visibleIf"] = condition
+    if section.random_order:
+        made["rowsOrder"] = "random"
+    made["columns"] = _choices(asked, first)
+    made["rows"] = []
+    for question in section.questions:
+        row = {"value": question.id, "text": _words(asked, question.text[said])}
+        if shown := _shown(question):
+            row["visibleIf"] = shown
+        made["rows"].append(row)
+    return made
+
+
+def _single(
+    asked: Questionnaire, section: Section, question: Question, said: str, address: str | None
+) -> dict[str, Any]:
+    stem = section.stem[said]
+    text = {lang: f"{stem.get(lang, '')} {words}".strip() for lang, words in question.text[said].items()}
+    made: dict[str, Any] = {"type": TYPES[question.kind], "name": question.id, "title": _words(asked, text)}
+    if condition := " and ".join(filter(None, [_address_condition(asked, address), _shown(question)])):
+        made["visibleIf"] = condition
+    if question.kind == "consent":
+        made["isRequired"] = True
+    if question.kind == "number":
+        limits = {"min": question.minimum, "max": question.maximum}
+        made |= {"inputType": "number", **{name: limit for name, limit in limits.items() if limit is not None}}
+    if TYPES[question.kind] == "radiogroup":
+        made["choices"] = _choices(asked, question)
+    return made
+
+
+def _choices(asked: Questionnaire, question: Question) -> list[dict[str, Any]]:
+    if question.kind == "consent":
+        return [{"value": code, "text": _words(asked, words)} for code, words in AGREE.items()]
+    return [{"value": option.code, "text": _words(asked, option.label)} for option in question.options]
+
+
+def _address_condition(asked: Questionnaire, address: str | None) -> str:
+    if address is None or asked.survey.address is None:
+        return ""
+    sign = "=" if address == "self" else "<>"
+    return f"{{{asked.survey.address.column}}} {sign} '{asked.survey.address.self_}'"
+
+
+def _shown(question: Question) -> str:
+    parts = [" or ".join(f"{{{name}}} = '{value}'" for value in values) for name, values in question.show_if.items()]
+    return " and ".join(f"({part})" for part in parts)
+
+
+def _column(section: Section, question: Question) -> str:
+    return f"{section.id}.{question.id}" if _is_matrix(section) else question.id
+
+
+# Back -----------------------------------------------------------------------------------------------
+
+
+def sniff(head: Head) -> float:
+    found = [match for name in head.columns if (match := NESTED.fullmatch(name))]
+    return 0.5 if head.kind == "text" and len(found) > 2 else 0.0
+
+
+def read(source: Source, survey: Any, options: Options) -> Raw:
+    """Flattened results: `mobilising.mob1` is mob1, and both forms of address are joined."""
+    table = text_table(source).to_pandas().astype(object)
+    known = {*known_ids(survey), *(id + SELF for id in known_ids(survey))}
+    matches = ((name, NESTED.fullmatch(name)) for name in table.columns)
+    names = {name: match["id"] for name, match in matches if match and match["id"] in known}
+    table = table.rename(columns=names)
+    return Raw(table, bindings=both_addresses(table.columns, survey), aliases=names)
+
+
+register(Platform("surveyjs", sniff=sniff, read=read, write=write, title="SurveyJS"))
