@@ -1,0 +1,254 @@
+"""A questionnaire to be printed: a Word document a language and form of address, every answer with its box and code.
+
+Needs the extra ``docx``. People cannot be asked in another way on paper than it is printed, so a survey with two
+forms of address becomes two documents: one for those who rate others, one for those who rate themselves. Small
+grey codes (`mob1`, and the number beside each answer) are for the person who types the answers in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cocoanalysis.errors import ExportError, PlatformError, one_of
+from cocoanalysis.fieldwork.platforms import CodeMap, Platform, register, write_code_map
+from cocoanalysis.fieldwork.questionnaire import (
+    ADDRESSES,
+    AGREE,
+    Option,
+    Question,
+    Questionnaire,
+    Section,
+    asked_twice,
+    questionnaire,
+)
+
+BOX = "☐"
+LINE = "_" * 40
+WORDS = {
+    "code": {"en": "Code", "da": "Kode", "de": "Kennung"},
+    "if": {"en": "Only if", "da": "Kun hvis", "de": "Nur wenn"},
+    "one": {
+        "en": "Please tick one box in each row.",
+        "da": "Sæt ét kryds i hver række.",
+        "de": "Bitte in jeder Zeile ein Kästchen ankreuzen.",
+    },
+}
+
+
+def write(
+    survey: Any,
+    path: str | Path,
+    *,
+    form: str = "full",
+    version: int | None = None,
+    language: str | None = None,
+) -> list[Path]:
+    """Write the questionnaire as Word documents to be printed.
+
+    Parameters
+    ----------
+    survey : Survey
+    path : the .docx of the first language, about others; the rest get a name of their own
+        (`mine.self.docx`, `mine.da.docx`, `mine.da.self.docx`)
+    form, version : which form, and of a planned-missing form which version
+    language : write this language only
+
+    Returns
+    -------
+    list of the documents and the code map
+
+    Raises
+    ------
+    PlatformError : UnknownLanguage
+    ExportError : ExtraMissing
+    """
+    if language is not None:
+        one_of(language, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
+    asked, target = questionnaire(survey, form, version), Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    twice = any(len(asked_twice(section)) > 1 for section in asked.sections)
+    written = []
+    for place, tongue in enumerate([language] if language else survey.languages):
+        for address in ADDRESSES if twice else ("other",):
+            marks = [*([tongue] if place else []), *(["self"] if address == "self" else [])]
+            file = target.with_name(".".join([target.stem, *marks]) + target.suffix)
+            document(asked, tongue, address).save(str(file))
+            written.append(file)
+    columns = {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
+    return [*written, write_code_map(target, CodeMap(columns, {}, survey.id, survey.version, "docx"))]
+
+
+def document(asked: Questionnaire, language: str, address: str) -> Any:
+    """The questionnaire as a document of python-docx.
+
+    Raises
+    ------
+    ExportError : ExtraMissing
+    """
+    made = _new_document()
+    survey = asked.survey
+    made.core_properties.title = plain(survey.title.get(language) or survey.id)
+    made.core_properties.author = ""
+    made.core_properties.language = language
+    made.add_heading(plain(survey.title.get(language) or survey.id), level=0)
+    if survey.introduction.get(language):
+        made.add_paragraph(plain(survey.introduction[language]))
+    _identifiers(made, asked, language)
+    for section in asked.sections:
+        _section(made, asked, section, language, address)
+    if survey.thanks.get(language):
+        made.add_paragraph(plain(survey.thanks[language]))
+    _footer(made, f"{survey.id} {survey.version} · {asked.form} · {language} · {address}")
+    return made
+
+
+def _new_document() -> Any:
+    try:
+        import docx
+        from docx.enum.section import WD_ORIENT
+        from docx.shared import Cm, Pt
+    except ImportError as error:
+        raise ExportError(
+            "Word documents need the extra 'docx'; install cocoanalysis[docx].", code="ExtraMissing"
+        ) from error
+    made = docx.Document()
+    page = made.sections[0]
+    page.orientation, page.page_width, page.page_height = WD_ORIENT.LANDSCAPE, Cm(29.7), Cm(21.0)
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(1.8)
+    made.styles["Normal"].font.size = Pt(10)
+    return made
+
+
+def plain(text: str) -> str:
+    """Text without characters that a document cannot hold, or that would turn its direction."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069\ufffe\uffff]", "", text)
+
+
+def _footer(made: Any, text: str) -> None:
+    _grey(made.sections[0].footer.paragraphs[0], text)
+
+
+def _grey(paragraph: Any, text: str) -> None:
+    from docx.shared import Pt, RGBColor
+
+    run = paragraph.add_run(plain(text))
+    run.font.size, run.font.color.rgb = Pt(7), RGBColor(0x59, 0x59, 0x59)
+
+
+def _identifiers(made: Any, asked: Questionnaire, language: str) -> None:
+    for name in asked.identifiers:
+        known = asked.survey.background.get(name)
+        label = _in(known.label, language) if known is not None else name
+        line = made.add_paragraph(f"{plain(label)} ({_in(WORDS['code'], language)}): {LINE} ")
+        _grey(line, name)
+
+
+def _in(text: Mapping[str, str], language: str) -> str:
+    return text.get(language) or next(iter(text.values()), "")
+
+
+# Questions ------------------------------------------------------------------------------------------
+
+
+def _section(made: Any, asked: Questionnaire, section: Section, language: str, address: str) -> None:
+    stem = _in(section.stem[address], language)
+    if stem:
+        made.add_paragraph(plain(stem), style="Heading 3").paragraph_format.keep_with_next = True
+    first = section.questions[0]
+    if section.likert and first.options and all(one.options == first.options for one in section.questions):
+        if not stem:
+            made.add_paragraph(_in(WORDS["one"], language)).paragraph_format.keep_with_next = True
+        _grid(made, asked, section.questions, language, address)
+        return
+    for question in section.questions:
+        _question(made, asked, _for_address(asked, question, address), language, address)
+
+
+def _for_address(asked: Questionnaire, question: Question, address: str) -> Question:
+    """The question that chooses the form of address keeps the answers that fit the printed one."""
+    rule = asked.survey.address
+    if rule is None or question.id != rule.column:
+        return question
+    kept = [option for option in question.options if (option.code == rule.self_) == (address == "self")]
+    return replace(question, options=tuple(kept))
+
+
+def _question(made: Any, asked: Questionnaire, question: Question, language: str, address: str) -> None:
+    words = made.add_paragraph(
+        f"{_condition(asked, question, language)}{plain(_in(question.text[address], language))} "
+    )
+    words.paragraph_format.keep_with_next = True
+    _grey(words, question.id)
+    options = _options(question)
+    for option in options:
+        line = made.add_paragraph(f"{BOX} {plain(_in(option.label, language))} ")
+        line.paragraph_format.keep_with_next = option is not options[-1]
+        _grey(line, option.code)
+    if not options:
+        made.add_paragraph(LINE if question.kind == "text" else LINE[:12])
+
+
+def _options(question: Question) -> list[Option]:
+    agree = [Option(code, words) for code, words in AGREE.items()]
+    return agree if question.kind == "consent" else list(question.options)
+
+
+def _condition(asked: Questionnaire, question: Question, language: str) -> str:
+    """In words, which answers lead to this question."""
+    told = []
+    for name, values in question.show_if.items():
+        other = next((one for one in asked.questions if one.id == name), None)
+        labels = {option.code: _in(option.label, language) for option in other.options} if other is not None else {}
+        text = _in(other.text["other"], language) if other is not None else name
+        told.append(f"{plain(text)} {' / '.join(plain(labels.get(value, value)) for value in values)}")
+    return f"({_in(WORDS['if'], language)}: {'; '.join(told)}) " if told else ""
+
+
+def _grid(made: Any, asked: Questionnaire, questions: Sequence[Question], language: str, address: str) -> None:
+    """Items in rows, all answers in columns; the head is repeated on each page and no row is torn."""
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+    from docx.shared import Cm
+
+    options = questions[0].options
+    table = made.add_table(rows=1, cols=1 + len(options), style="Table Grid")
+    table.autofit = False
+    widths = [Cm(26.1 - 1.9 * len(options)), *[Cm(1.9)] * len(options)]
+    for cell, option in zip(table.rows[0].cells[1:], options):
+        paragraph = cell.paragraphs[0]
+        _small(paragraph, _in(option.label, language))
+        _grey(paragraph, f" {option.code}")
+    for question in questions:
+        cells = table.add_row().cells
+        paragraph = cells[0].paragraphs[0]
+        paragraph.add_run(f"{_condition(asked, question, language)}{plain(_in(question.text[address], language))} ")
+        _grey(paragraph, question.id)
+        for cell in cells[1:]:
+            cell.paragraphs[0].add_run(BOX)
+            cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.CENTER
+    for row in table.rows:
+        _whole(row, head=row._tr is table.rows[0]._tr)
+        for cell, width in zip(row.cells, widths):
+            cell.width = width
+    made.add_paragraph("")
+
+
+def _small(paragraph: Any, text: str) -> None:
+    from docx.shared import Pt
+
+    paragraph.add_run(plain(text)).font.size = Pt(8)
+
+
+def _whole(row: Any, head: bool) -> None:
+    """Keep a row on one page; repeat it on each page if it is the head."""
+    from docx.oxml import OxmlElement
+
+    properties = row._tr.get_or_add_trPr()
+    for tag in ("w:cantSplit", *(["w:tblHeader"] if head else [])):
+        properties.append(OxmlElement(tag))
+
+
+register(Platform("docx", write=write, title="Word, to be printed"))
