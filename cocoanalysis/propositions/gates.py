@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import CocoError, Diagnostic, ModelError, listed
+from cocoanalysis.errors import CocoError, Diagnostic, ModelError, PlanError, listed
 from cocoanalysis.measurement.confirmatory import cfa
 from cocoanalysis.measurement.invariance import Invariance, invariance
 from cocoanalysis.measurement.rows import shared_categories
@@ -39,7 +39,25 @@ class Gate(Result):
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: str = "yours"
     survey: Any = None
+    syntax: str = ""
     title: str = "Gate"
+
+    def cutoffs(self, draws: int = 100, seed: int = 0) -> pd.DataFrame:
+        """What the fit indices of this very model would be if it were exactly right, beside the conventions.
+
+        Answers are drawn from the fitted model (normal; ordinal items cut at its thresholds), as many as there are
+        rows, and the model is fitted to each draw. Columns index, value, cutoff (the worst 5 % begin there), p_value
+        (share of draws that fit no better), draws. Takes as long as ``draws`` fits.
+
+        Raises
+        ------
+        PlanError : NoMeasurementModel for a gate without one
+        """
+        if self.entry.kind != "measurement" or not self.fits:
+            raise PlanError(
+                f"The gate {self.entry.id} has no measurement model to draw from.", code="NoMeasurementModel"
+            )
+        return simulated_cutoffs(self.fit, self.syntax, str(self.settings["estimator"]), draws, seed)
 
     @property
     def open(self) -> bool:
@@ -126,8 +144,41 @@ def measurement(entry: GateEntry, plan: Plan, responses: Any) -> Gate:
         settings=settings,
         provenance=responses.provenance,
         survey=survey,
+        syntax=base,
         title=f"{entry.id}: {entry.sentence.get('en', '')}",
     )
+
+
+def simulated_cutoffs(fit: Any, syntax: str, estimator: str, draws: int, seed: int) -> pd.DataFrame:
+    """The 95 % bounds of CFI, RMSEA and SRMR over draws from a fitted model (one group)."""
+    n, observed = int(fit.glance()["n"].iloc[0]), _measures(fit, estimator)
+    random = np.random.default_rng(seed)
+    settings: dict[str, Any] = {"estimator": estimator, "ordered": True if estimator == "wlsmv" else None}
+    drawn = []
+    for _ in range(draws):
+        again = cfa(_drawn(fit, n, random), syntax, **settings)
+        found = _measures(again, estimator)
+        if found["converged"]:
+            drawn.append([found[name] for name in ("cfi", "rmsea", "srmr")])
+    rows = []
+    for name, values, sign in zip(("cfi", "rmsea", "srmr"), np.array(drawn).T, (-1, 1, 1)):
+        worst = float(np.quantile(values, 0.05 if sign < 0 else 0.95))
+        share = float(np.mean(sign * values >= sign * observed[name]))
+        rows.append([name, observed[name], worst, share, len(values)])
+    return pd.DataFrame(rows, columns=["index", "value", "cutoff", "p_value", "draws"])
+
+
+def _drawn(fit: Any, n: int, random: np.random.Generator) -> pd.DataFrame:
+    """One sample of n rows from the fitted model; ordinal items as codes 1, 2, …"""
+    covariance = fit.implied()["cov"]
+    values = random.multivariate_normal(np.zeros(len(covariance)), covariance.to_numpy(), n, method="cholesky")
+    table = fit.tidy()
+    cuts = {str(item): np.sort(part["est"].to_numpy(float)) for item, part in table[table["op"] == "|"].groupby("lhs")}
+    columns = {}
+    for name, column in zip(covariance.columns, values.T):
+        spread = np.sqrt(covariance.loc[name, name])
+        columns[name] = column if name not in cuts else np.searchsorted(cuts[name], column / spread) + 1.0
+    return pd.DataFrame(columns)
 
 
 def rival_model(rival: str, base: str) -> tuple[str, dict[str, Any]]:

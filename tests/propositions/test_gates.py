@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import cocoanalysis as coco
-from cocoanalysis.propositions.gates import examine, rival_model, shared_categories
+from cocoanalysis.propositions.gates import _drawn, examine, rival_model, shared_categories, simulated_cutoffs
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 
@@ -124,3 +125,27 @@ def test_verdicts_travel_between_processes(judged):
     again = pickle.loads(pickle.dumps(judged))
     pd.testing.assert_frame_equal(again.tidy(), judged.tidy())
     assert again["H1"].fit.equation == judged["H1"].fit.equation
+
+
+def test_simulated_cutoffs_stand_beside_the_conventions(climate):
+    items = [f"lead{k}" for k in (1, 3, 5)] + [f"tsig{k}" for k in (1, 2, 3)]
+    syntax = f"f =~ {' + '.join(items[:3])}\ng =~ {' + '.join(items[3:])}"
+    fit = coco.cfa(climate[items], syntax)
+    table = simulated_cutoffs(fit, syntax, "ml", 60, 1).set_index("index")
+    assert table.loc["cfi", "cutoff"] > 0.99  # a right model at n = 2,042 hardly strays
+    assert table.loc["rmsea", "cutoff"] < 0.04
+    assert table.loc["srmr", "cutoff"] < 0.02
+    chi2, df = fit.glance()[["chi2", "df"]].iloc[0]
+    assert (table.loc["rmsea", "p_value"] < 0.05) == (stats.chi2.sf(chi2, df) < 0.05)
+
+
+def test_simulated_cutoffs_cut_ordinal_answers_at_the_thresholds(climate):
+    items = [f"host{k}" for k in range(1, 6)]
+    fit = coco.cfa(climate[items], f"f =~ {' + '.join(items)}", ordered=True)
+    drawn = _drawn(fit, 20_000, np.random.default_rng(2))
+    for item in items:
+        ours = drawn[item].value_counts(normalize=True).sort_index().to_numpy()
+        theirs = climate[item].value_counts(normalize=True).sort_index().to_numpy()
+        assert ours == pytest.approx(theirs, abs=0.015)
+    table = simulated_cutoffs(fit, f"f =~ {' + '.join(items)}", "wlsmv", 8, 3)
+    assert (table["draws"] == 8).all()
