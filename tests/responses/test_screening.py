@@ -8,7 +8,7 @@ from cocoanalysis.errors import CocoError
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.responses import screening
 from cocoanalysis.responses.responses import Responses
-from tests.shared import SHARED, needs_shared
+from tests.shared import ROOT, SHARED, needs_shared
 from tests.small import ITEMS, written
 
 ier = pytest.importorskip("ier", reason="the independent program for these indices is a development dependency")
@@ -197,3 +197,8 @@ def test_results_with_and_without_in_one_table(responses):
     table = screening.with_and_without(screened, "flag_longstring")
     assert table["sample"].unique().tolist() == ["all", "without flag_longstring"]
     assert table.query("score == 'trust'")["n"].tolist() == [80, 79]
+
+
+def test_the_manual_names_every_index():
+    manual = (ROOT / "docs" / "responses.md").read_text(encoding="utf-8")
+    assert [name for name in screening.INDICES if f"`{name}`" not in manual] == []
