@@ -98,23 +98,30 @@ def _saturated_matrices(problem: Problem, keeps, scaled: bool):
 
 
 def _trace(jacobians, basis: np.ndarray, parts, share: np.ndarray) -> float:
-    """tr(V W⁻¹ U W⁻¹), or with Γ tr(U W⁻¹ V W⁻¹ U Γ), U = W − WΔ(Δ'WΔ)⁻¹Δ'W over all groups."""
-    sizes = np.concatenate([[0], np.cumsum([len(j) for j in jacobians])])
-    total = sizes[-1]
-    w, v, wi, gamma, bread = (np.zeros((total, total)) for _ in range(5))
-    for g, (own_w, own_v, own_inverse, own_gamma, own_bread) in enumerate(parts):
-        bread[sizes[g] : sizes[g + 1], sizes[g] : sizes[g + 1]] = share[g] * own_bread
-        here = slice(sizes[g], sizes[g + 1])
-        w[here, here], v[here, here], wi[here, here] = share[g] * own_w, share[g] * own_v, own_inverse / share[g]
-        if own_gamma is not None:
-            gamma[here, here] = own_gamma / share[g]
-    delta = np.vstack(jacobians) @ basis
-    wd = w @ delta
-    u = w - wd @ np.linalg.solve(delta.T @ bread @ delta, wd.T)
-    inner = wi @ v @ wi
+    """tr(V W⁻¹ U W⁻¹), or with Γ tr(U W⁻¹ V W⁻¹ U Γ), U = W − WΔ(Δ'WΔ)⁻¹Δ'W over all groups.
+
+    W, V and Γ fall apart into groups and WΔ is thin, so the product is expanded and no matrix over all groups is made.
+    """
+    q = basis.shape[1]
+    bread, inner, cross, spread = (np.zeros((q, q)) for _ in range(4))
+    first = 0.0
+    for j, (w, v, inverse, gamma, own_bread), f in zip(jacobians, parts, share):
+        delta = j @ basis
+        pull = f * (w @ delta)
+        thin = inverse @ pull
+        bread += f * (delta.T @ own_bread @ delta)
+        inner += thin.T @ v @ thin / f
+        if gamma is None:
+            first += float(np.sum(inverse * v))
+            continue
+        turned = gamma @ pull / f
+        first += float(np.sum(v * gamma))
+        cross += thin.T @ v @ turned
+        spread += pull.T @ turned
     if parts[0][3] is None:
-        return float(np.sum(inner * u))
-    return float(np.sum((u @ inner @ u) * gamma))
+        return first - float(np.trace(np.linalg.solve(bread, inner)))
+    once = np.linalg.solve(bread, inner) @ np.linalg.solve(bread, spread)
+    return first - 2 * float(np.trace(np.linalg.solve(bread, cross))) + float(np.trace(once))
 
 
 def _independence_jacobians(problem: Problem, keeps) -> list[np.ndarray]:
