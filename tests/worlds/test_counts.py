@@ -9,7 +9,7 @@ from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.propositions.plan import read_plan
 from cocoanalysis.propositions.verdicts import judge
 from cocoanalysis.worlds.power import SEED, power, read_power
-from cocoanalysis.worlds.world import read_world
+from cocoanalysis.worlds.world import read_world, simulate
 
 HOME = Path(__file__).parents[2] / "surveys" / "cocreation"
 WORLDS = {path.stem: path for path in [HOME / "world.yaml", *sorted((HOME / "worlds").glob("*.yaml"))]}
@@ -61,3 +61,15 @@ def test_larger_studies_reach_more_verdicts(plan):
 def test_the_rule_alone_is_fooled_by_rivals(name):
     """A regression cannot tell these worlds from a true one: the counts must say so, loudly."""
     assert read_power(HOME / "power" / f"{name}.json").glance()["any_wrong"].item() > 0.9
+
+
+@pytest.mark.slow
+def test_the_gate_closes_where_the_practices_are_one_thing(plan):
+    """What the regressions alone get wrong in that world, the measurement gate keeps from being judged at all."""
+    world = read_world(WORLDS["one-factor"])
+    table = judge(plan, simulate(world, seed=1), exploratory=False).tidy()
+    guarded = [row for row in table.to_dict("records") if row["hypothesis"] in plan.form.gates[0].guards]
+    assert len(guarded) >= 9
+    for row in guarded:
+        planted = world.truth(row["hypothesis"], row["outcome"], row["predictor"])
+        assert row["verdict"] == planted == "not testable"
