@@ -150,6 +150,18 @@ def test_case_7_reverse_item_without_scale(written):
     assert "ReverseWithoutScale" in {finding.code for finding in caught.value.findings}
 
 
+def test_case_6_an_item_belongs_to_one_construct_with_one_key(written):
+    other = INSTRUMENT.replace("- id: val2\n", "- id: tru3\n        key: forward\n")
+    with pytest.raises(InstrumentError) as caught:
+        coco.read_survey(written(instrument=other, survey=SURVEY))
+    assert caught.value.code == "DuplicateId"
+    # a score may take the same item explicitly, with its own key
+    explicit = SURVEY.replace("  total: {", "  both: {of: [tru3, valuing], label: {en: Both, da: Begge}}\n  total: {")
+    survey = coco.read_survey(written(survey=explicit))
+    assert survey.item_ids("both") == ["tru3", "val1", "val2", "val3"]
+    assert survey.items["tru3"].key == -1
+
+
 @pytest.mark.parametrize(
     ("data", "byte"),
     [
@@ -238,6 +250,16 @@ def test_a_misspelt_name_and_the_wrong_kind_of_file_say_what_was_meant(written):
             call()
         assert caught.value.code == code
         assert caught.value.findings[0].place.line >= 1
+
+
+HOSTILE = r"<script>alert(1)</script> \\input{/etc/passwd} [x](javascript:1) ${jndi} {{7*7}} =cmd|' /C calc'!A0"
+
+
+def test_case_78_hostile_text_stays_the_text_it_is(written):
+    quoted = HOSTILE.replace("'", "''")
+    survey = coco.read_survey(written("{en: It helps,", f"{{en: '{quoted}',"))
+    assert survey.items["val1"].text["en"] == HOSTILE
+    assert survey.label("val1") == HOSTILE
 
 
 @pytest.mark.parametrize(
