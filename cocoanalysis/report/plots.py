@@ -389,6 +389,7 @@ def power(result: Any, ax: Axes | None = None, *, rows: Sequence[str] | None = N
     keys = [next(name for name in ("row", "hypothesis") if name in frame), *(["size"] if "size" in frame else [])]
     shares = frame.pivot(index=keys, columns="verdict", values=_share_column(frame))
     shares = shares.loc[frame.set_index(keys).index.drop_duplicates()]
+    shares = shares.sort_index(level=0, sort_remaining=False, key=_by_first_seen, kind="stable")
     ax = _axes(ax, height=1.6 + 0.3 * len(shares), width=8)
     places, left = np.arange(len(shares))[::-1], np.zeros(len(shares))
     fills = {
@@ -421,6 +422,11 @@ def power(result: Any, ax: Axes | None = None, *, rows: Sequence[str] | None = N
     ax.set_xlabel("Share of simulated studies with that verdict")
     _legend_below(ax)
     return _signed(ax, result, "What the verdict rule can reach")
+
+
+def _by_first_seen(names: pd.Index) -> pd.Index:
+    """Sort keys that keep what belongs together, in the order of its first appearance."""
+    return pd.Index(pd.factorize(names)[0])
 
 
 def _share_column(frame: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from lxml import html
 from cocoanalysis.errors import ModelError
 from cocoanalysis.report import exhibits, plots, site, tables
 from cocoanalysis.report.exhibits import CONTENTS, EXHIBITS, SECTIONS, Equation, Exhibit
+from tests.browser import opened_page
 
 matplotlib.use("agg")
 
@@ -30,7 +31,7 @@ def made(monkeypatch, study, verdicts):
     """A site of hand-made exhibits."""
 
     def refused(_study):
-        yield "First some words with <b>markup</b>."
+        yield f"First some words with <b>markup</b>, and one without a blank: {'a1' * 40}."
         raise ModelError("The model is not identified.", code="NotIdentified")
 
     def full(_study):
@@ -138,3 +139,17 @@ def test_case_78_a_table_in_a_page_keeps_its_look_without_inline_styles(verdicts
 def test_exhibits_stand_in_the_order_of_the_sections():
     order = [list(SECTIONS).index(one.section) for one in exhibits.EXHIBITS]
     assert order == sorted(order)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [375, 768, 1280])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_pages_are_readable_at_every_width_and_ask_nothing_of_the_network(made, tmp_path, width):
+    folder = made(tmp_path / "site").parent
+    for name in ("index.html", "made.html"):
+        with opened_page(folder / name, tmp_path / name, width=width) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            loaded = "[...document.images].every(i => { i.loading = 'eager'; return true })"
+            page.evaluate(loaded)
+            page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+            assert page.evaluate("getComputedStyle(document.querySelector('h1')).fontWeight") == "700"
