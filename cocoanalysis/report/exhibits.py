@@ -126,6 +126,8 @@ def flow(study: Study) -> Iterator[Any]:
 def quality(study: Study) -> Iterator[Any]:
     yield tables.screening(study.responses.screening)
     compared = with_and_without(study.responses, "careless_flags >= 2")
+    if compared["n"].isna().any():
+        yield "Scores without careless answers are withheld where fewer than ten people would make the difference."
     wide = compared.pivot(index="score", columns="sample", values=["n", "mean", "sd"])
     wide.columns = pd.Index([", ".join((tables.heading(pair[0]), str(pair[1]))) for pair in wide.columns.to_list()])
     wide = wide.loc[compared["score"].drop_duplicates()].rename(index=study.survey.label)

@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import special
 
 from cocoanalysis.errors import ResponseError, one_of
+from cocoanalysis.responses.disclosure import Released
 from cocoanalysis.responses.scoring import keyed
 from cocoanalysis.result import Result
 
@@ -623,13 +624,23 @@ def with_and_without(responses: Any, rule: str, analysis: Callable[[Any], pd.Dat
 
     Returns
     -------
-    One table with the columns of the analysis and, first, ``sample``: 'all' or 'without RULE'.
+    One table with the columns of the analysis and, first, ``sample``: 'all' or 'without RULE'. Of real
+    answers, rows without RULE are blank where fewer people than the threshold make the difference:
+    both together would tell about those few.
     """
     compute = analysis or (lambda some: some.scored().tidy()[["score", "n", "mean", "sd"]])
     without = responses.exclude(rule)
     tables = {"all": compute(responses), f"without {rule}": compute(without)}
+    if "n" in tables["all"]:
+        release = Released()
+        tables = {name: _admitted(table, release, responses.provenance) for name, table in tables.items()}
     if len(without) == len(responses):
         tables = {f"all (nobody meets {rule})": tables["all"]}
     return pd.concat([table.assign(sample=name) for name, table in tables.items()], ignore_index=True)[
         ["sample", *tables[next(iter(tables))].columns]
     ]
+
+
+def _admitted(table: pd.DataFrame, release: Released, provenance: str) -> pd.DataFrame:
+    keys = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name].dtype)]
+    return release.admit(table, keys, provenance=provenance).table if keys else table

@@ -1,5 +1,7 @@
 """Careless answers: every index against another program or a formula written out; flags only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,10 +195,19 @@ def test_unknown_index_is_refused(responses):
 
 
 def test_results_with_and_without_in_one_table(responses):
-    screened = responses.screen()
+    screened = replace(responses.screen(), provenance="synthetic")
     table = screening.with_and_without(screened, "flag_longstring")
     assert table["sample"].unique().tolist() == ["all", "without flag_longstring"]
     assert table.query("score == 'trust'")["n"].tolist() == [80, 79]
+
+
+def test_with_and_without_do_not_tell_about_the_few_who_make_the_difference(responses):
+    screened = responses.screen()
+    few = screening.with_and_without(screened, "flag_longstring")
+    assert few.query("sample == 'all'")["mean"].notna().all()
+    assert few.query("sample != 'all'")[["n", "mean", "sd"]].isna().all().all()
+    many = screening.with_and_without(screened, "tru1 <= 2")
+    assert many["mean"].notna().all()
 
 
 def test_the_manual_names_every_index():
