@@ -33,6 +33,7 @@ from cocoanalysis.fieldwork.platforms import (
     write_code_map,
 )
 from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Section, questionnaire
+from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark
 
 COLUMNS = [
@@ -52,6 +53,7 @@ OWN = {
     "interviewtime": "seconds",
     "consent": "consent",
 }
+OTHER = "-oth-"
 PERSONAL = frozenset({"ipaddr", "refurl", "token", "firstname", "lastname", "email"})
 
 
@@ -326,6 +328,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         complete = pd.Series(["false" if nothing else "true" for nothing in empty], table.index, name="complete")
         table = pd.concat([table, complete], axis=1)
     marks.pop("submitdate", None)
+    table, entries = _own_words(table, survey)
     codes = {
         question.id: {theirs: ours for ours, theirs in platform_codes(question).items() if theirs != ours}
         for question in asked.questions
@@ -340,7 +343,24 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         personal=PERSONAL & set(table.columns) - set(tokens),
         technical=frozenset(name for name in table.columns if _technical(name)),
         first_row=first,
+        entries=entries,
     )
+
+
+def _own_words(table: pd.DataFrame, survey: Any) -> tuple[pd.DataFrame, tuple[Entry, ...]]:
+    """LimeSurvey's own 'Other' as the question's category 'other'; without one, as an answer in their own words."""
+    made, lines = {}, []
+    for name in table.columns:
+        question = survey.background.get(name)
+        told = table[name].astype(object).eq(OTHER) if question is not None and question.categories else None
+        if told is None or not told.any():
+            continue
+        ours = "other" if "other" in question.categories else mark("other_answer")
+        made[name] = table[name].mask(told, ours)
+        if ours != "other":
+            words = f"'{name}' answered in their own words ({OTHER}); no category 'other' in the survey"
+            lines.append(entry("missing", words, len(table), cells=int(told.sum())))
+    return table.assign(**made), tuple(lines)
 
 
 def _technical(name: str) -> bool:
@@ -380,13 +400,19 @@ def _table(source: Source, survey: Any) -> tuple[pd.DataFrame, dict[str, str], i
 
 
 def _statistics_file(source: Source, survey: Any) -> tuple[pd.DataFrame, dict[str, str], int]:
-    """A .sav of LimeSurvey, in which a yes/no question is 1 for yes and 2 for no."""
+    """A .sav of LimeSurvey, in which a yes/no question is 1 for yes and 2 for no.
+
+    2 also stands for an unanswered one: on a response that was never sent it is no refusal.
+    """
     from cocoanalysis.fieldwork.spss import read as read_spss
 
     raw = read_spss(source, survey, source.options)
     table = pd.DataFrame({name: raw.column(name) for name in raw.columns})
     if "consent" in table:
-        table["consent"] = table["consent"].replace({"1": "true", "2": "false"})
+        told = table["consent"].replace({"1": "true", "2": "false"})
+        if "submitdate" in table:
+            told = told.mask(told.eq("false") & table["submitdate"].eq(""), "")
+        table["consent"] = told
     return table, dict(raw.texts), 1
 
 

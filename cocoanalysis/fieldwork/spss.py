@@ -192,7 +192,7 @@ def _column(bare: pd.Series, declared: pd.Series) -> tuple[list[str], dict[str, 
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
+    return value is None or value is pd.NaT or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
 def _tagged(column: pd.Series) -> bool:
