@@ -16,6 +16,7 @@ from cocoanalysis.measurement.contingency import FLOOR, LIMIT, bracketed_step
 
 BEYOND = 100.0  # stands for an infinite limit
 TINY = float(np.finfo(float).eps)
+SEPARATED = 6.0  # a linear predictor that spreads wider explains over 97 % of the latent response: separation
 SERIAL_LIMIT = 0.995  # polyserial correlations are sought within ± this
 
 
@@ -74,16 +75,20 @@ def linear_alone(y: np.ndarray, x: np.ndarray, weights: np.ndarray) -> Alone:
     return Alone(False, beta[:1], beta[1:], variance, seen, scores, inverse, x, z=z)
 
 
-def probit_alone(codes: np.ndarray, levels: int, x: np.ndarray, weights: np.ndarray, start: np.ndarray) -> Alone:
+def probit_alone(codes: np.ndarray, levels: int, x: np.ndarray, weights: np.ndarray, start: np.ndarray) -> Alone | None:
     """Thresholds and slopes of an ordered probit regression by Newton's method (``codes`` = levels where missing).
 
-    ``start`` are the thresholds of the margin, which are the solution when there are no covariates.
+    ``start`` are the thresholds of the margin, which are the solution when there are no covariates. None when the
+    covariates separate the categories, so that a slope grows without end.
     """
     seen = codes < levels
     theta = np.concatenate([start, np.zeros(x.shape[1])])
     value, scores, hessian = _probit(theta, codes, levels, x, weights, seen)
     for _ in range(60):
         gradient = (scores * weights[:, None]).sum(axis=0)
+        scale = np.sqrt(np.maximum(-np.diag(hessian), 1e-300))
+        if not np.linalg.cond(hessian / np.outer(scale, scale)) < 1e12:
+            return None
         step = np.linalg.solve(-hessian, gradient)
         size = 1.0
         while size > 1e-8:
@@ -95,6 +100,10 @@ def probit_alone(codes: np.ndarray, levels: int, x: np.ndarray, weights: np.ndar
         value, scores, hessian = attempt
         if np.abs(step).max() < 1e-11 or float(gradient @ step) < 1e-16 * weights.sum():
             break
+    else:
+        return None
+    if np.std(x @ theta[levels - 1 :]) > SEPARATED:
+        return None
     inverse = np.linalg.inv((scores * weights[:, None]).T @ scores)
     upper, lower = _limits(theta, codes, levels, x, seen)
     first, slopes = theta[: levels - 1], theta[levels - 1 :]

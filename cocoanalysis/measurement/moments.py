@@ -82,7 +82,7 @@ def ordinal_moments(
 
     Raises
     ------
-    ModelError : EmptyCategory, ConstantItem, AllMissing, TooFewRows
+    ModelError : EmptyCategory, ConstantItem, AllMissing, TooFewRows, NoCommonAnswers, Dependency, Separation
     """
     return _Sample.of(frame, ordered, exogenous, missing, weights, levels, group, clusters).moments()
 
@@ -127,6 +127,8 @@ class _Sample:
         codes = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
         categories = _categories(values[:, mask], [n for n, m in zip(names, mask) if m], levels, group)
         _refuse_constant(values, names, mask, group)
+        _refuse_strangers(values, names, group)
+        _refuse_collinear(x, exogenous, group)
         return cls(names, mask, values, exogenous, x, weights, categories, codes, group)
 
     @property
@@ -174,7 +176,15 @@ class _Sample:
         item = int(self.ordered[:j].sum())
         count = self.levels[j]
         codes = np.where(self.coded.codes[:, item] == self.coded.top, count, self.coded.codes[:, item])
-        return probit_alone(codes, count, self.x, self.w, self.items.thresholds[item, : count - 1])
+        found = probit_alone(codes, count, self.x, self.w, self.items.thresholds[item, : count - 1])
+        if found is None:
+            raise ModelError(
+                f"The covariates {listed(self.exogenous)} separate the categories of '{self.names[j]}'"
+                f"{_in(self.group)} completely, so its regression on them has no finite slope. "
+                "Merge categories or leave a covariate out.",
+                code="Separation",
+            )
+        return found
 
     @cached_property
     def casewise(self) -> dict[tuple[int, int], Together]:
@@ -419,6 +429,29 @@ def _refuse_constant(values: np.ndarray, names: Sequence[str], ordered: np.ndarr
             f"Everybody{_in(group)} gave the same answer to {listed(same)}; an item without variance has no "
             "correlation. Leave it out.",
             code="ConstantItem",
+        )
+
+
+def _refuse_strangers(values: np.ndarray, names: Sequence[str], group: str | None) -> None:
+    """Two variables that nobody answered both have no correlation."""
+    seen = (~np.isnan(values)).astype(float)
+    first, second = np.nonzero(np.triu(seen.T @ seen < 2, 1))
+    if first.size:
+        pairs = listed([f"{names[int(a)]} and {names[int(b)]}" for a, b in zip(first, second)], 5)
+        raise ModelError(
+            f"Fewer than two respondents{_in(group)} answered both {pairs}; there is no correlation to estimate. "
+            "Leave one of them out, or impute forms that were planned to be missing.",
+            code="NoCommonAnswers",
+        )
+
+
+def _refuse_collinear(x: np.ndarray, names: Sequence[str], group: str | None) -> None:
+    design = np.column_stack([np.ones(len(x)), x - x.mean(axis=0) if len(x) else x])
+    if np.linalg.matrix_rank(design / np.maximum(np.linalg.norm(design, axis=0), 1e-300)) < design.shape[1]:
+        raise ModelError(
+            f"The covariates {listed(names)} are linearly dependent{_in(group)} (one can be computed from the others, "
+            "or does not vary). Leave one of them out.",
+            code="Dependency",
         )
 
 

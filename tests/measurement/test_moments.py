@@ -193,6 +193,17 @@ FAULTS = {
 }
 
 
+FAULTS |= {
+    "NoCommonAnswers": lambda d: coco.polychoric(
+        d.assign(y0=d.y0.where(d.index < 700), y1=d.y1.where(d.index >= 700)), list(d.columns)
+    ),
+    "Dependency": lambda d: ordinal_moments(
+        d.assign(x=d.y0 * 2.0, z=d.y0 + 1.0).astype(float), ["y1", "y2"], ["x", "z"]
+    ),
+    "Separation": lambda d: ordinal_moments(d.assign(x=d.y0 * 2.0).astype(float), list(d), ["x"]),  # case 57
+}
+
+
 @pytest.mark.parametrize("code", FAULTS)
 def test_cases_42_to_44_and_55_are_named(code, simulated):
     with pytest.raises(CocoError) as caught:
