@@ -32,10 +32,11 @@ class Grammar:
 
 GRAMMARS = {
     "en": Grammar(
-        joins=r"\b(and|or|as well as|but also|along with)\b|/",
+        joins=r"\b(and|or|but|as well as|along with)\b|/",
         reasons=r"\b(because|due to|thanks to)\b",
         harmless=(
-            r"\bbetween\b[^.;]*?\band\b|\b(such as|for example)\b[^.;]*?\b(and|or)\b"
+            r"\b(nothing|anything|all|none) but\b"
+            r"|\bbetween\b[^.;]*?\band\b|\b(such as|for example)\b[^.;]*?\b(and|or)\b"
             r"|\band\b[^.;]*\b(each other|one another|together)\b"
             r"|\b(more|again|over|less|better|time|on|by|now|here|back|first|sooner|fewer)"
             r" (and|or) (more|again|over|less|better|time|on|off|large|then|there|forth|foremost|later|fewer)\b"
@@ -58,7 +59,7 @@ GRAMMARS = {
         no_negation=r"\bnot (only|just|least)\b|\bno matter\b|\bwhether or not\b|\bor not\b|\bno longer\b(?=[^.]*\bno)",
     ),
     "da": Grammar(
-        joins=r"\b(og|eller|samt|såvel som|men også)\b|/",
+        joins=r"\b(og|eller|men|samt|såvel som)\b|/",
         reasons=r"\b(fordi|på grund af|takket være)\b",
         harmless=(
             r"\bmellem\b[^.;]*?\bog\b|\bfor eksempel\b[^.;]*?\b(og|eller)\b|\bog\b[^.;]*\b(hinanden|sammen)\b"

@@ -68,6 +68,9 @@ def test_at_least_16_of_20_sentences_are_judged_right(language):
     ("text", "language", "barrelled", "negated"),
     [
         ("Neither leaders nor partners are asked.", "en", False, False),
+        ("The staff are friendly but the waiting times are long.", "en", True, False),
+        ("They ask nothing but questions.", "en", False, False),
+        ("Personalet er venligt, men ventetiden er lang.", "da", True, False),
         ("It isn't unfair.", "en", False, True),
         ("The unit understands the union.", "en", False, False),
         ("Not only leaders decide.", "en", False, False),
