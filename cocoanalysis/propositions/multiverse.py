@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import PlanError, listed, suggestion
+from cocoanalysis.propositions.decision import Claim, decide
 from cocoanalysis.propositions.estimands import Answers, Row, matrices, rewritten, rows_of
 from cocoanalysis.propositions.plan import Plan
-from cocoanalysis.propositions.verdicts import Claim, answers_of, claim_of, decide
+from cocoanalysis.propositions.verdicts import answers_of, claim_of
 from cocoanalysis.result import Result
 
 CHOICES = ["exclusions", "controls", "model", "vcov", "means", "joint"]

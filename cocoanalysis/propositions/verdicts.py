@@ -1,10 +1,7 @@
 """What the data say about each hypothesis: `judge` applies the plan and gives `Verdicts`.
 
-The rule, by precedence, inside one family of m rows: *not testable* when the model has no
-admissible answer; *negligible* when both one-sided tests reject an effect as large as the
-smallest of interest (Schuirmann, 1987; Lakens, 2017), Holm-adjusted; *supported* or
-*contradicted* when the Holm-adjusted p is below alpha and the sign is or is not the stated one;
-else *inconclusive*. Not significant alone never reads 'no effect'.
+The plan's exclusions are applied, its gates examined, every row estimated (`estimands`) and decided
+(`decision`); what was done otherwise is compared with what was planned (`deviations`).
 """
 
 from __future__ import annotations
@@ -16,41 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
+from cocoanalysis.propositions import deviations as departures
 from cocoanalysis.propositions import necessity, sources
+from cocoanalysis.propositions.decision import MORE, PROMISED, VERDICTS, Claim, decide
 from cocoanalysis.propositions.design import variables
 from cocoanalysis.propositions.estimands import ESTIMANDS, Answers, Equation, Estimated, Row, rows_of
-from cocoanalysis.propositions.evidence import Permuted, two_sided
 from cocoanalysis.propositions.gates import Gate, examine
-from cocoanalysis.propositions.plan import EXPECTED, DeviationEntry, Hypothesis, Plan
+from cocoanalysis.propositions.plan import DeviationEntry, Hypothesis, Plan
 from cocoanalysis.propositions.regression import Regression, regress
 from cocoanalysis.responses.selection import as_frame
 from cocoanalysis.result import Result
 
 REGISTERED = (necessity, sources)  # modules that add a kind of hypothesis by being imported
-VERDICTS = ("supported", "negligible", "contradicted", "inconclusive", "not testable")
-PROMISED = [
-    "hypothesis", "proposition", "outcome", "predictor", "expected", "estimate", "ci_lower", "ci_upper", "p_value",
-    "p_adjusted", "sesoi", "verdict", "reason", "label",
-]  # fmt: skip
-MORE = [
-    "kind", "level", "family", "se", "df", "simultaneous_lower", "simultaneous_upper", "tost_p", "tost_p_adjusted",
-    "sesoi_points", "n", "n_clusters", "equation",
-]  # fmt: skip
-
-
-class Claim(NamedTuple):
-    """A row of the plan with what was estimated for it, before families are corrected."""
-
-    id: str
-    row: Row
-    family: str
-    level: str
-    expected: str
-    sesoi: float | None
-    found: Estimated
 
 
 @dataclass(frozen=True, repr=False)
@@ -208,14 +184,15 @@ def judge(
     ------
     PlanError : UnknownVariable, NoCluster, InvalidDeviation
     """
-    made = [*plan.form.deviations, *(_deviation(one) for one in deviations)]
+    made = [*plan.form.deviations, *(departures.deviation(one) for one in deviations)]
     run = _Run(plan.deviated(made), seed, exploratory)
     survey = getattr(responses, "survey", None)
     used = run.plan.exclude(responses) if survey is not None else responses
     examined = examine(plan, used, guarding=gates != "all") if gates and survey is not None else ()
     answers, claims, decided = run.on(used, examined)
-    outside = _outside(used)
+    outside = departures.outside_rules(used)
     changed = bool(made) or len(outside) > 0
+    before = run.as_planned(plan, responses, examined) if made else []
     provenance = getattr(responses, "provenance", "yours")
     refit = _Refit(run.plan, answers, provenance, survey)
     rows = [_gate_verdict(one, plan, refit) for one in examined]
@@ -242,7 +219,7 @@ def judge(
         provenance=provenance,
         survey=survey,
         settings={"alpha": plan.form.alpha, **run.plan.form.estimation.model_dump(), "seed": seed},
-        deviations=_compared(plan, made, outside, responses, examined, claims, decided, run) if changed else _NONE,
+        deviations=departures.compared(plan, made, outside, before, decided),
         diagnostics=_unexamined(plan, examined),
         gates=examined,
     )
@@ -262,73 +239,10 @@ class _Run(NamedTuple):
         claims = guarded(self.plan, estimated, gates, answers, self.seed)
         return answers, claims, decide(self.plan, claims)
 
-
-DEVIATIONS = ["setting", "planned", "executed", "reason", "hypothesis", "outcome", "predictor", "planned_estimate",
-              "planned_verdict", "executed_estimate", "executed_verdict"]  # fmt: skip
-_NONE = pd.DataFrame(columns=DEVIATIONS)
-
-
-def _deviation(given: DeviationEntry | Mapping[str, Any]) -> DeviationEntry:
-    if isinstance(given, DeviationEntry):
-        return given
-    reason = given.get("reason")
-    try:
-        return DeviationEntry.model_validate({**given, "reason": {"en": reason} if isinstance(reason, str) else reason})
-    except ValidationError as error:
-        raise PlanError(
-            "A deviation has the keys setting (controls, exclusions, model, vcov or means_from), executed and reason; "
-            f"{listed(given)} came.",
-            code="InvalidDeviation",
-        ) from error
-
-
-def _outside(used: Any) -> list[str]:
-    """Rules by which rows were left out that are not the plan's."""
-    ledger = getattr(used, "ledger", None)
-    if ledger is None or "origin" not in ledger:
-        return []
-    rows = ledger[(ledger["step"] == "exclude") & (ledger["origin"] != "plan") & (ledger["rows"] > 0)]
-    return list(rows["rule"])
-
-
-def _compared(
-    plan: Plan,
-    made: Sequence[DeviationEntry],
-    outside: Sequence[str],
-    responses: Any,
-    gates: Sequence[Gate],
-    claims: Sequence[Claim],
-    decided: Sequence[Mapping[str, Any]],
-    run: _Run,
-) -> pd.DataFrame:
-    """Every confirmatory row as planned and as carried out; rows excluded by hand cannot be brought back."""
-    planned: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    if made:
+    def as_planned(self, plan: Plan, responses: Any, gates: Sequence[Gate]) -> list[dict[str, Any]]:
+        """The rows that the plan itself would have given."""
         used = plan.exclude(responses) if getattr(responses, "survey", None) is not None else responses
-        before = run._replace(plan=plan).on(used, gates)[2]
-        planned = {(row["hypothesis"], row["outcome"], row["predictor"]): row for row in before}
-    rows = []
-    for setting, was, now, reason in _told(plan, made, outside):
-        for row in decided:
-            if not str(row["label"]).startswith("confirmatory"):
-                continue
-            key = (row["hypothesis"], row["outcome"], row["predictor"])
-            old = planned.get(key, {})
-            rows.append([setting, was, now, reason, *key, old.get("estimate", np.nan), old.get("verdict"),
-                         row["estimate"], row["verdict"]])  # fmt: skip
-    return pd.DataFrame(rows, columns=DEVIATIONS)
-
-
-def _told(plan: Plan, made: Sequence[DeviationEntry], outside: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
-    """Setting, planned, executed and reason of every deviation, in words."""
-    for one in made:
-        holder = plan.form if one.setting in ("controls", "exclusions") else plan.form.estimation
-        value = getattr(holder, one.setting)
-        was = listed(getattr(part, "id", part) for part in value) if isinstance(value, list) else str(value)
-        now = listed(one.executed) if isinstance(one.executed, list) else str(one.executed)
-        yield one.setting, was or "none", now or "none", next(iter(one.reason.values()))
-    for rule_text in outside:
-        yield "exclusions", "not in the plan", rule_text, "no reason given"
+        return self._replace(plan=plan).on(used, gates)[2]
 
 
 def _unexamined(plan: Plan, examined: Sequence[Gate]) -> tuple[Diagnostic, ...]:
@@ -471,167 +385,3 @@ def claim_of(row: Row, answers: Answers, plan: Plan, seed: int) -> Claim:
     found = ESTIMANDS[hypothesis.kind].estimate(row, answers, plan, seed)
     sesoi = plan.sesoi(hypothesis)
     return Claim(hypothesis.id, row, hypothesis.family, hypothesis.level, hypothesis.expected, sesoi, found)
-
-
-def decide(plan: Plan, claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    """The verdict rule on all claims, family by family; the table's rows in the claims' order."""
-    tests = [_tests(claim) for claim in claims]
-    rows: list[dict[str, Any]] = [{} for _ in claims]
-    for family in dict.fromkeys(claim.family for claim in claims):
-        members = [k for k, claim in enumerate(claims) if claim.family == family]
-        entry = plan.form.families.get(family)
-        correction = entry.correction if entry else "bh"
-        label = "confirmatory" if entry and not entry.exploratory else "exploratory"
-        adjusted = {key: adjust([tests[k][key] for k in members], correction) for key in ("p_value", "tost_p")}
-        against = adjust([tests[k]["against"] for k in members], correction)
-        for place, k in enumerate(members):
-            test = tests[k] | {
-                "p_adjusted": adjusted["p_value"][place],
-                "tost_p_adjusted": adjusted["tost_p"][place],
-                "against_adjusted": against[place],
-            }
-            rows[k] = _row(plan, claims[k], test, len(members), label)
-    return rows
-
-
-def adjust(p_values: Sequence[float], correction: str) -> np.ndarray:
-    """Adjusted p values over a family (Holm, 1979; Benjamini & Hochberg, 1995).
-
-    A missing one counts as 1, so that it still takes its place in the family.
-    """
-    p = np.asarray(p_values, float)
-    if correction == "none" or np.isnan(p).all():
-        return p
-    filled, m = np.where(np.isnan(p), 1.0, p), len(p)
-    order = np.argsort(filled)
-    ranked, adjusted = filled[order], np.empty(m)
-    if correction == "holm":
-        adjusted[order] = np.maximum.accumulate(ranked * np.arange(m, 0, -1))
-    else:
-        adjusted[order] = np.minimum.accumulate((ranked * m / np.arange(1, m + 1))[::-1])[::-1]
-    return np.where(np.isnan(p), np.nan, np.minimum(adjusted, 1.0))
-
-
-def _tests(claim: Claim) -> dict[str, float]:
-    """Unadjusted p values of a claim: of the claim itself, of equivalence, and against it."""
-    evidence, size = claim.found.evidence, claim.sesoi
-    if evidence is None:
-        return {"p_value": np.nan, "tost_p": np.nan, "against": np.nan}
-    tost = np.nan if size is None else max(evidence.above(-size), evidence.below(size))
-    if claim.expected == "noninferior":
-        edge = -(size or 0.0)
-        return {"p_value": evidence.above(edge), "tost_p": tost, "against": evidence.below(edge)}
-    return {"p_value": two_sided(evidence), "tost_p": tost, "against": np.nan}
-
-
-def _row(plan: Plan, claim: Claim, test: dict[str, float], members: int, label: str) -> dict[str, Any]:
-    found, evidence, alpha = claim.found, claim.found.evidence, plan.form.alpha
-    low, high = (np.nan, np.nan) if evidence is None else evidence.interval(0.95)
-    wide = (np.nan, np.nan) if evidence is None else evidence.interval(1 - alpha / members)
-    verdict, reason = rule(claim, test, alpha, (low, high))
-    size = np.nan if claim.sesoi is None else claim.sesoi
-    return {
-        "hypothesis": claim.id,
-        "proposition": claim.row.hypothesis.point,
-        "outcome": claim.row.outcome,
-        "predictor": claim.row.predictor,
-        "expected": EXPECTED[claim.expected],
-        "estimate": np.nan if evidence is None else evidence.estimate,
-        "ci_lower": low,
-        "ci_upper": high,
-        "p_value": test["p_value"],
-        "p_adjusted": test["p_adjusted"],
-        "sesoi": size,
-        "verdict": verdict,
-        "reason": reason,
-        "label": label,
-        "kind": claim.row.hypothesis.kind,
-        "level": claim.level,
-        "family": claim.family,
-        "se": np.nan if evidence is None else evidence.se,
-        "df": np.nan if evidence is None else evidence.df,
-        "simultaneous_lower": wide[0],
-        "simultaneous_upper": wide[1],
-        "tost_p": test["tost_p"],
-        "tost_p_adjusted": test["tost_p_adjusted"],
-        "sesoi_points": size * found.points,
-        "n": found.n,
-        "n_clusters": found.n_clusters,
-        "equation": found.more.get("equation", "; ".join(equation.formula for equation in found.equations)),
-    }
-
-
-def rule(claim: Claim, test: Mapping[str, float], alpha: float, interval: tuple[float, float]) -> tuple[str, str]:
-    """The verdict and its reason in words."""
-    evidence = claim.found.evidence
-    if evidence is None:
-        return "not testable", f"Not testable: {claim.found.fault}."
-    if isinstance(evidence, Permuted):
-        return _necessity(evidence, test, alpha)
-    if claim.expected == "noninferior":
-        return _noninferiority(claim, test, alpha)
-    detectable = test["p_adjusted"] < alpha
-    if test["tost_p_adjusted"] < alpha:
-        also = f" It is detectable all the same ({_p(test['p_adjusted'])})." if detectable else ""
-        bound = f"smaller than the SESOI of {claim.sesoi:.2f}{_points(claim)}"
-        return "negligible", f"The effect is {bound} in either direction (TOST {_p(test['tost_p_adjusted'])}).{also}"
-    if detectable:
-        stated = (evidence.estimate > 0) == (claim.expected == "positive")
-        sign = "has the stated sign" if stated else "has the opposite sign"
-        text = f"The effect {sign} ({_p(test['p_adjusted'])}, adjusted){_size(claim, interval)}."
-        return ("supported" if stated else "contradicted"), text
-    return "inconclusive", _why_inconclusive(claim, test, alpha)
-
-
-def _size(claim: Claim, interval: tuple[float, float]) -> str:
-    if claim.sesoi is None:
-        return "; no SESOI is set, so its size is not judged"
-    near = min(abs(interval[0]), abs(interval[1])) if interval[0] * interval[1] > 0 else 0.0
-    if near > claim.sesoi:
-        return f"; substantial: the interval's near bound exceeds the SESOI of {claim.sesoi:.2f}{_points(claim)}"
-    return "; direction established, size uncertain"
-
-
-def _noninferiority(claim: Claim, test: Mapping[str, float], alpha: float) -> tuple[str, str]:
-    edge = f"−{claim.sesoi:.2f}{_points(claim)}" if claim.sesoi else "0"
-    if test["p_adjusted"] < alpha:
-        small = test["tost_p_adjusted"] < alpha
-        also = " It is smaller than the SESOI in either direction." if small else ""
-        return "supported", f"The effect lies above {edge} (one-sided {_p(test['p_adjusted'])}, adjusted).{also}"
-    if test["against_adjusted"] < alpha:
-        return "contradicted", f"The effect lies below {edge} (one-sided {_p(test['against_adjusted'])}, adjusted)."
-    return "inconclusive", f"Neither above nor below {edge} with this precision; that is no evidence of either."
-
-
-def _necessity(evidence: Permuted, test: Mapping[str, float], alpha: float) -> tuple[str, str]:
-    size = f"d = {evidence.estimate:.2f}"
-    if test["p_adjusted"] < alpha and evidence.estimate >= 0.1:
-        return "supported", f"The empty corner is larger than chance leaves it ({size}, {_p(test['p_adjusted'])})."
-    return "inconclusive", f"The empty corner is small or as chance would leave it ({size}, {_p(test['p_adjusted'])})."
-
-
-def _why_inconclusive(claim: Claim, test: Mapping[str, float], alpha: float) -> str:
-    text = (
-        f"Neither an effect nor its smallness is shown ({_p(test['p_adjusted'])}, adjusted); that is not 'no effect'."
-    )
-    evidence = claim.found.evidence
-    if claim.sesoi is None or evidence is None:
-        return f"{text} Without a SESOI 'negligible' is not available." if claim.sesoi is None else text
-    shifted = replace(evidence, estimate=0.0) if not hasattr(evidence, "draws") else None
-    if shifted is not None and shifted.above(-claim.sesoi) >= alpha:
-        place = " collaborations" if claim.level == "collaboration" else " rows and collaborations"
-        return f"{text} With so few{place} 'negligible' was out of reach even for an estimate of 0."
-    return text
-
-
-def _points(claim: Claim) -> str:
-    """The SESOI in the outcome's scale points for one SD of the predictor."""
-    if claim.sesoi is None or np.isnan(claim.found.points):
-        return ""
-    return f" ({claim.sesoi * claim.found.points:.2f} scale points)"
-
-
-def _p(value: float) -> str:
-    if value < 0.001:
-        return "p < .001"
-    return "p > .999" if value > 0.9995 else f"p = {value:.3f}".replace("0.", ".", 1)

@@ -10,9 +10,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 import cocoanalysis as coco
+from cocoanalysis.propositions.decision import MORE, PROMISED, VERDICTS, Claim, adjust, decide
 from cocoanalysis.propositions.estimands import Estimated, Row, monte_carlo, rows_of
 from cocoanalysis.propositions.evidence import Simulated, Student, two_sided
-from cocoanalysis.propositions.verdicts import MORE, PROMISED, VERDICTS, Claim, adjust, decide
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 
