@@ -32,7 +32,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "statsmodels", "pingouin", "matplotlib"
 
 
 def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
-    """Write a table, figure, result or data frame to a file, and its provenance beside it.
+    r"""Write a table, figure, result or data frame to a file, and its provenance beside it.
 
     Parameters
     ----------
@@ -50,6 +50,15 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
     ExportError : UnknownForm, ReservedName, NameTooLong, NotWritable, DiskFull, ExtraMissing, NothingToExport
     PlatformError : UnknownPlatform, naming those there are
     DisclosureError : IndividualValues for Responses that are neither synthetic nor public
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = export(pd.DataFrame({"item": ["mob1"], "mean": [4.5]}), f"{folder}/items.tex")
+    ...     print(written.name, r"\toprule" in written.read_text(encoding="utf-8"))
+    items.tex True
     """
     target = files.usable(path)
     if hasattr(thing, "instruments"):

@@ -2,6 +2,8 @@
 
 import filecmp
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -149,3 +151,49 @@ def test_check_says_what_a_platform_would_change(tmp_path):
     assert "PlatformCode" not in run("check", "cocreation").stdout
     assert "PlatformCode" in run("check", "cocreation", "--platform", "limesurvey").stdout
     assert run("check", "cocreation", "--platform", "limesurvy").exit_code == 2
+
+
+CORE_ONLY = """
+import sys
+
+class Absent:
+    names = {"sphinx", "myst_nb", "sphinx_book_theme", "nbclient", "nbformat", "jupyterlab", "ipykernel", "papermill",
+             "docx", "distributed", "playwright", "pytest", "hypothesis"}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+sys.meta_path.insert(0, Absent())
+from cocoanalysis.cli import app
+app(sys.argv[1:])
+"""
+
+
+def test_report_needs_the_core_only_and_neither_plan_nor_terminal(tmp_path):
+    run("new", "mine", "--from", "unit-climate", "-o", tmp_path)
+    plan = next(tmp_path.rglob("plan.yaml"))
+    plan.unlink()
+    answers = ROOT / "surveys" / "unit-climate" / "responses.csv"
+    arguments = ["report", str(plan.parent), "--responses", str(answers), "-o", str(tmp_path / "site")]
+    done = subprocess.run(
+        [sys.executable, "-c", CORE_ONLY, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "site" / "index.html")
+    assert done.stderr == ""
+    page = (tmp_path / "site" / f"{plan.parent.name}.html").read_text("utf-8")
+    assert "Specification curve: missing" in page
+
+
+def test_reproduce_names_the_extra_that_is_missing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CORE_ONLY, "reproduce", "-o", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "cocoanalysis[notebooks]" in done.stderr
+    assert "Traceback" not in done.stderr
