@@ -192,8 +192,9 @@ class ScorePart:
 class Score:
     """A defined composite: by default the mean of the scores of its ``parts``.
 
-    A part that is a construct is scored over the part's ``items`` by its rule; a part whose name
-    is in ``survey.scores`` is that score. 'mean' and 'sum' go over ``items`` directly.
+    A part that is a construct is scored over the part's ``items`` by its rule; a part that is another
+    score counts as the mean over that score's items, at least half of them answered. 'mean' and
+    'sum' go over ``items`` directly.
     """
 
     id: str
