@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 from scipy.special import ndtr, ndtri
+from threadpoolctl import threadpool_limits
 
 from cocoanalysis.errors import Diagnostic, ResponseError, listed
 from cocoanalysis.responses.ledger import entry
@@ -424,10 +425,11 @@ def impute(
     most = max(1, min(most_predictors, len(frame) // 20))
     predictors = chosen_predictors(values, variables, most, least_correlation)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(m)]
-    chains = [
-        run_chain(values, variables, predictors, group, iterations=iterations, generator=generator)
-        for generator in generators
-    ]
+    with threadpool_limits(1):  # small matrices: threads only get into each other's way
+        chains = [
+            run_chain(values, variables, predictors, group, iterations=iterations, generator=generator)
+            for generator in generators
+        ]
     settings = {
         "m": m,
         "iterations": iterations,

@@ -37,7 +37,7 @@ def combined(values: np.ndarray, rule: str, min_items: int) -> tuple[np.ndarray,
     """
     answered = values == values
     used = np.count_nonzero(answered, axis=1)
-    totals = np.where(answered, values, 0.0) @ np.ones(values.shape[1])
+    totals = np.where(answered, values, 0.0).sum(axis=1)
     enough = used >= max(min_items, 1)
     means = np.divide(totals, used, out=np.full(len(values), np.nan), where=enough)
     return (means * values.shape[1] if rule == "sum" else means), used

@@ -10,7 +10,7 @@ without one are reported but flag nobody unless a cut-off is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import special
+from threadpoolctl import threadpool_limits
 
 from cocoanalysis.errors import ResponseError, one_of
 from cocoanalysis.responses.disclosure import Released
@@ -119,15 +120,30 @@ def pairwise_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first, there = _filled(values[:BLOCK])
     centre = np.round(first.sum(axis=0) / np.maximum(there.sum(axis=0), 1)).astype(values.dtype)
     counts, sums, products = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
-    for start in range(0, len(values), BLOCK):
-        filled, there = _filled(values[start : start + BLOCK] - centre)
-        counts += there.T @ there
-        sums += filled.T @ there  # sum of i over the rows that answered i and j
-        products += filled.T @ filled
+    for there_twice, across, within in _mapped(values, lambda block: _block_sums(block - centre)):
+        counts += there_twice
+        sums += across
+        products += within
     means = centre + np.diag(sums) / np.maximum(np.diag(counts), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         covariance = (products - sums * sums.T / counts) / (counts - 1)
     return means.astype(float), np.where(counts > 1, covariance, np.nan)
+
+
+def _block_sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that answered both items, sums of the first over these rows, and sums of products."""
+    filled, there = _filled(values)
+    return there.T @ there, filled.T @ there, filled.T @ filled
+
+
+def _mapped(values: np.ndarray, compute: Callable[[np.ndarray], Any]) -> Iterator[Any]:
+    """``compute`` of each block of rows, in order, on as many cores as there are."""
+    blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
+    if len(blocks) < 2:
+        yield from map(compute, blocks)
+        return
+    with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as pool:
+        yield from pool.map(compute, blocks)
 
 
 def item_pairs(correlations: np.ndarray, cut: float) -> list[tuple[int, int]]:
@@ -315,11 +331,7 @@ class Sheet:
 
     def in_blocks(self, values: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """``compute`` over blocks of rows, on as many cores as there are, so that memory stays bounded."""
-        blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
-        if len(blocks) < 2:
-            return compute(values)
-        with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as pool:
-            return np.concatenate(list(pool.map(compute, blocks)))
+        return np.concatenate(list(_mapped(values, compute))) if len(values) else compute(values)
 
 
 class Index(NamedTuple):
@@ -568,7 +580,8 @@ def screened(responses: Any, indices: str | Iterable[str] | None = None, **cutof
         one_of(name, INDICES, "index of careless answering", error=ResponseError, code="UnknownIndex")
     sheet = sheet_of(responses, **pairs)
     frame = responses.answers
-    values = pd.DataFrame({name: INDICES[name].compute(sheet) for name in names}, index=frame.index)
+    with threadpool_limits(1):  # rows are shared out among the cores already
+        values = pd.DataFrame({name: INDICES[name].compute(sheet) for name in names}, index=frame.index)
     cuts = {name: cutoffs.get(name, _cut(INDICES[name], sheet)) for name in names}
     marked = {
         f"flag_{name}": _flagged(values[name], INDICES[name], cut) for name, cut in cuts.items() if cut is not None
