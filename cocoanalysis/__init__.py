@@ -22,6 +22,7 @@ PUBLIC = {
     "write_translation_sheet": "instrument.translating",
     # responses and fieldwork: who answered, and how carefully?
     "read_responses": "fieldwork.reading",
+    "invite": "fieldwork.invitations",
     "Responses": "responses.responses",
     "sample_flow": "responses.ledger",
     "response_rates": "responses.ledger",
@@ -82,6 +83,7 @@ PUBLIC = {
     "write_sav": "responses.writing",
     "write_dataset": "fieldwork.dataset",
     # report: how does it look?
+    "interim": "report.fielding",
     "export": "report.export",
 }
 MODULES: dict[str, str] = {

@@ -278,6 +278,9 @@ def export_survey(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="The file or folder to write.")],
     form: Annotated[str, typer.Option(help="Which form of the questionnaire, as full, short or core.")] = "full",
+    part: Annotated[
+        int | None, typer.Option("--part", help="Of a planned-missing form, the number of one version: 0, 1, …")
+    ] = None,
 ) -> None:
     """Write the questionnaire in the form that a survey platform takes; prints what was written.
 
@@ -286,8 +289,58 @@ def export_survey(
     from cocoanalysis.fieldwork.platforms import named
 
     write = named(to, "write").write
-    for path in write(_survey(survey), output, form=form) if write is not None else ():
+    for path in write(_survey(survey), output, form=form, version=part) if write is not None else ():
         typer.echo(path)
+
+
+@app.command()
+def invitations(
+    survey: SurveyArgument,
+    people: Annotated[Path, typer.Argument(metavar="PEOPLE.csv", help="One row a person, or a collaboration and n.")],
+    link: Annotated[
+        list[str],
+        typer.Option(metavar="URL", help="Of the fielded survey; one for each version of a planned-missing form."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The list; without a suffix a folder with one list a collaboration.")
+    ] = Path("invitations.csv"),
+    form: Annotated[
+        str, typer.Option(help="Which form of the questionnaire; planned deals out its versions.")
+    ] = "full",
+    platform: Annotated[str | None, typer.Option(help="Where it is fielded: KoboToolbox and ODK need xlsform.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same codes and versions.")] = 0,
+) -> None:
+    """Write the links that people are invited with: who belongs to which collaboration, and which version they get.
+
+    The list is the key between people and answers: keep it apart from them.
+    """
+    from cocoanalysis.fieldwork.invitations import collaboration_column, invite, write_invitations
+
+    read = _survey(survey)
+    table = invite(people, read, link, form=form, platform=platform, seed=seed)
+    for path in write_invitations(table, output, collaboration_column(read)):
+        typer.echo(path)
+
+
+@app.command()
+def interim(
+    export: Annotated[
+        Path, typer.Argument(metavar="EXPORT", help="The file that the survey platform gave you so far.")
+    ],
+    survey: Annotated[str, typer.Option("--survey", help="The survey it answers: folder, file or bundled name.")],
+    invited: Annotated[Path | None, typer.Option(help="The list that coco invitations wrote.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The CSV to write.")] = Path("interim.csv"),
+) -> None:
+    """Say how many answered so far in each collaboration, and how reliable its means are by now; no means are shown."""
+    import pandas as pd
+
+    from cocoanalysis.fieldwork.reading import read_responses
+    from cocoanalysis.report.fielding import interim as counted
+    from cocoanalysis.report.files import write
+
+    sent = pd.read_csv(invited, dtype=str, keep_default_na=False, encoding="utf-8-sig") if invited else None
+    table = counted(read_responses(export, _survey(survey)), invited=sent)
+    typer.echo(write(output, table.to_csv(index=False, lineterminator="\n")))
 
 
 @app.command()

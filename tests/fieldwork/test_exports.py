@@ -1,0 +1,45 @@
+"""Every platform that can be written is reached by the command and by `coco.export`, and leaves its code map."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cocoanalysis as coco
+from cocoanalysis.cli import app
+from cocoanalysis.fieldwork.platforms import known_platforms
+from tests.fieldwork.roundtrip import SURVEY
+
+SUFFIX = {"xlsform": ".xlsx", "spss": ".sav", "ddi": ".xml", "docx": ".docx", "surveyjs": ".json", "redcap": ".csv"}
+WRITERS = sorted(name for name, one in known_platforms().items() if one.write is not None)
+
+
+def test_the_promised_platforms_are_there():
+    promised = {"limesurvey", "qualtrics", "xlsform", "redcap", "surveyjs", "docx", "ddi", "spss"}
+    assert promised <= set(WRITERS)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_command_reaches_every_writer(tmp_path, name):
+    out = tmp_path / "new" / f"form{SUFFIX.get(name, '.txt')}"
+    words = ["export", "cocreation", "--to", name, "-o", str(out), "--form", "planned", "--part", "1"]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    written = told.stdout.split()
+    assert str(out) in written
+    maps = [path for path in written if path.endswith(".codemap.json")]
+    if name != "page":
+        content = json.loads(Path(maps[0]).read_text(encoding="utf-8"))
+        assert (content["survey"], content["version"], content["platform"]) == (SURVEY.id, SURVEY.version, name)
+        assert set(SURVEY.form_items("planned", 1)) <= set(content["columns"])
+
+
+def test_a_wrong_name_lists_those_there_are(tmp_path):
+    told = CliRunner().invoke(app, ["export", "cocreation", "--to", "qualtrix", "-o", str(tmp_path / "x.txt")])
+    assert told.exit_code == 2
+    assert "qualtrics" in told.stderr
+
+
+def test_export_takes_a_survey_and_a_platform(tmp_path):
+    assert coco.export(SURVEY, tmp_path / "form.xml", to="ddi").is_file()
