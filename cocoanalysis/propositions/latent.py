@@ -133,11 +133,29 @@ def _fitted(row: Row, plan: Plan, used: Any, kind: str) -> tuple[Any, str]:
         model = "\n".join([*(block.syntax for block in blocks if block.syntax), f"{blocks[1].name} ~ {slopes}"])
         if kind == "within":
             return sem(_centred(table, plan, row, used), model, estimator="mlr", missing="fiml", cluster=GROUP), ""
-        plain = "\n".join(line for line in model.splitlines() if line.strip() and not line.startswith("#"))
-        two = f"level: 1\n{plain}\nlevel: 2\n{plain}"
-        return sem(table.dropna(), two, estimator="mlr", missing="listwise", cluster=GROUP), ""
+        return _two_level(table.dropna(), model, [item for block in blocks for item in block.items])
     except CocoError as error:
         return None, str(error)
+
+
+def _two_level(table: pd.DataFrame, model: str, items: list[str]) -> tuple[Any, str]:
+    """The same model on both levels; residual variances between clusters that come out negative are fixed at 0.
+
+    The means of clusters are nearly free of what is particular to an item, so a residual variance at that level is
+    often as good as 0 (Lüdtke et al., 2011); which ones were fixed is said.
+    """
+    plain = "\n".join(line for line in model.splitlines() if line.strip() and not line.startswith("#"))
+    fixed: list[str] = []
+    while True:
+        zeros = "".join(f"\n{item} ~~ 0*{item}" for item in fixed)
+        two = f"level: 1\n{plain}\nlevel: 2\n{plain}{zeros}"
+        fit = sem(table, two, estimator="ml", missing="listwise", cluster=GROUP)
+        found = fit.tidy()
+        own = found[(found["op"] == "~~") & (found["lhs"] == found["rhs"]) & (found["level"].astype(str) == "2")]
+        negative = [name for name in own[own["est"] < 0]["lhs"] if name in items and name not in fixed]
+        if not negative:
+            return fit, f"residual variances between collaborations fixed at 0: {listed(fixed)}" if fixed else ""
+        fixed += negative
 
 
 def _columns(blocks: list[_Block], plan: Plan, row: Row, used: Any) -> pd.DataFrame:
@@ -203,7 +221,7 @@ def _line(row: Row, shown: str, composite: Any, fit: Any, reason: str, level: st
     if faults:
         return [*head, *[np.nan] * 5, *kept, glance["n"], False, f"the model is not {listed(faults)}"]
     bounds = sorted([one["ci_lower"] * scale, one["ci_upper"] * scale])
-    return [*head, one["std_all"], one["se"] * scale, *bounds, one["p_value"], *kept, glance["n"], True, ""]
+    return [*head, one["std_all"], one["se"] * scale, *bounds, one["p_value"], *kept, glance["n"], True, reason]
 
 
 def _robust(glance: pd.Series, name: str) -> float:

@@ -1,5 +1,6 @@
 """Latent slopes beside composite ones, on answers whose latent slope is known."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.propositions.latent import _free, _inside
+
+from .conftest import REFERENCE
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 
@@ -77,3 +80,18 @@ def test_scores_alone_are_not_enough(climate):
     with pytest.raises(coco.CocoError) as caught:
         coco.latent(coco.read_plan(SURVEYS / "unit-climate"), climate)
     assert caught.value.code == "NoItems"
+
+
+def test_doubly_latent_slopes_agree_with_lavaan(climate_answers):
+    """lavaan 0.6-14, tests/reference/make_doubly_latent.R; its optimiser stops in the fifth digit."""
+    theirs = json.loads((REFERENCE / "doubly_latent.json").read_text())
+    plan = coco.read_plan(SURVEYS / "unit-climate")
+    form = plan.form.model_copy(update={"hypotheses": [plan["H1"]]})
+    found = coco.latent(type(plan)(form, plan.path, plan.survey), climate_answers, doubly=True)
+    table = found.tidy().set_index("level")
+    both = table.loc[["within (doubly latent)", "between (doubly latent)"]]
+    assert both["latent"].tolist() == pytest.approx(theirs["std"], abs=2e-5)
+    scale = np.array(theirs["std"]) / np.array(theirs["est"])
+    assert both["se"].tolist() == pytest.approx(np.array(theirs["se"]) * scale, rel=1e-3)
+    assert both["cfi"].tolist() == pytest.approx([theirs["cfi"]] * 2, abs=1e-5)
+    assert both["reason"].str.endswith("lead7, lead9, host4").all()
