@@ -339,14 +339,23 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
     return _table(
         list(models.values()), shown, "Model fit", id="coco-fit", rowname="model", notes=notes, raw=raw
     ).cols_label(
-        {name: text for name, text in {"rmsea 90 % CI": "90 % CI", "remark": "Remark"}.items() if name in shown}
+        {
+            name: text
+            for name, text in {
+                "rmsea 90 % CI": "90 % CI",
+                "rmsea unscaled": "Unscaled, 90 % CI",
+                "remark": "Remark",
+            }.items()
+            if name in shown
+        }
     )
 
 
 def chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
     """The measures of one fit that belong together: robust where they exist, else scaled, else plain.
 
-    The second value says whether χ² is a scaled one. An interval is shown only for the RMSEA it belongs to.
+    The second value says whether χ² is a scaled one. An interval is shown only with the RMSEA it belongs to:
+    where there is none for the robust one, the unscaled RMSEA stands beside with its own.
     """
 
     def first(*names: str) -> Any:
@@ -366,6 +375,9 @@ def chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
     kind = next((k for k in ("_robust", "_scaled", "") if pd.notna(row.get(f"rmsea{k}", np.nan))), "")
     lower, upper = (row.get(f"rmsea_{side}{kind}", np.nan) for side in ("lower", "upper"))
     chosen["rmsea 90 % CI"] = interval(lower, upper, "bounded3")
+    if kind and not chosen["rmsea 90 % CI"]:
+        own = interval(row.get("rmsea_lower", np.nan), row.get("rmsea_upper", np.nan), "bounded3")
+        chosen["rmsea unscaled"] = f"{written(row.get('rmsea'), 'bounded3')} {own}".strip() if own else MISSING
     chosen["srmr"] = first("srmr")
     return chosen, scaled
 

@@ -55,7 +55,8 @@ def fit(result: Any) -> str:
         for name, key in (("CFI", "cfi"), ("TLI", "tli"), ("RMSEA", "rmsea"), ("SRMR", "srmr"))
         if _there(shown[key])
     ]
-    return _sentence(result, f"{chi2}, {', '.join(measures)}")
+    beside = f" (unscaled RMSEA {shown['rmsea unscaled']}, 90 % interval)" if shown.get("rmsea unscaled") else ""
+    return _sentence(result, f"{chi2}, {', '.join(measures)}{beside}")
 
 
 def reliability(result: Any, scale: str) -> str:

@@ -92,6 +92,16 @@ def test_fit_prefers_scaled_measures_and_says_so(fits):
     assert "scaled" in table.as_raw_html()
 
 
+def test_an_interval_stands_only_with_the_rmsea_it_belongs_to(fits):
+    model = fits["Two factors"]
+    model._glance[["chi2_scaled", "rmsea_robust"]] = [15.5, 0.033]
+    table = tables.fit(model)
+    row = dict(zip(headings(table), cells(table)[0]))
+    assert row["RMSEA"] == ".033"
+    assert "90 % CI" not in row
+    assert row["Unscaled, 90 % CI"] == ".045 [.020,\u00a0.070]"
+
+
 def test_fit_refuses_names_that_do_not_fit_and_nothing_at_all(fits):
     with pytest.raises(ModelError) as error:
         tables.fit(*fits.values(), names=["only one"])
