@@ -64,7 +64,7 @@ from cocoanalysis.measurement.syntax import parse
 from cocoanalysis.result import Result
 
 NORMAL_975 = float(special.ndtri(0.975))
-MORE_STARTS = 5  # tried when the first start does not converge
+MORE_STARTS = 3  # tried when the first start does not converge
 GLANCE = (
     "estimator", "n", "n_groups", "n_parameters", "identified", "converged", "admissible", "chi2", "df", "p_value",
     "chi2_scaled", "df_scaled", "p_value_scaled", "scaling_factor", "shift", "baseline_chi2", "baseline_df", "cfi",

@@ -19,7 +19,7 @@ from cocoanalysis.measurement.syntax import Constraint
 
 DECREMENT = 1e-16  # squared length of the last step in units of the information, per row
 NEAR = 1e-2  # below it, secant updates replace new information matrices
-ITERATIONS = 250
+ITERATIONS = 120
 
 
 class Discrepancy(Protocol):
@@ -174,7 +174,7 @@ def _quasi_newton(problem: Discrepancy, start: np.ndarray) -> np.ndarray:
         value, gradient = problem.gradient(theta)
         return (value, gradient) if np.isfinite(value) else (1e10, np.zeros_like(theta))
 
-    found = optimize.minimize(finite, start, jac=True, method="BFGS", options={"maxiter": 2000, "gtol": 1e-9})
+    found = optimize.minimize(finite, start, jac=True, method="BFGS", options={"maxiter": 300, "gtol": 1e-8})
     return found.x
 
 
