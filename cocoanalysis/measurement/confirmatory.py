@@ -249,7 +249,7 @@ class Fit(Result):
         """The standardised solution with delta-method errors: ``kind`` 'std_all' or 'std_lv'."""
         if kind not in ("std_all", "std_lv"):
             raise ModelError(f"kind is 'std_all' or 'std_lv'; '{kind}' came.", code="UnknownChoice")
-        found = standardised(self.problem, self._values, self._variation)
+        found = standardised(self.problem, self._values, self._variation, kinds=(kind,))
         est, slopes = found[kind], found[f"{kind}_slopes"]
         more, more_slopes = self._definitions_at(est, slopes)
         est = np.concatenate([est, more])

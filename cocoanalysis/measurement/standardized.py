@@ -123,20 +123,25 @@ def reported_values(problem: Problem, theta: np.ndarray, found: dict[tuple[int, 
 
 
 def standardised(
-    problem: Problem, values: np.ndarray, found: dict[tuple[int, int], Variation], *, slopes: bool = True
+    problem: Problem,
+    values: np.ndarray,
+    found: dict[tuple[int, int], Variation],
+    *,
+    slopes: bool = True,
+    kinds: Sequence[str] = ("std_lv", "std_all"),
 ) -> dict[str, np.ndarray]:
     """'std_lv' and 'std_all', one value a row; with ``slopes`` also their Jacobians ('std_all_slopes', …)."""
     rows, n_free = problem.table.rows, problem.table.n_free
-    out = {name: np.zeros(len(rows)) for name in ("std_lv", "std_all")}
+    out = {name: np.zeros(len(rows)) for name in kinds}
     if slopes:
-        out |= {f"{name}_slopes": np.zeros((len(rows), n_free)) for name in ("std_lv", "std_all")}
+        out |= {f"{name}_slopes": np.zeros((len(rows), n_free)) for name in kinds}
     for i, row in enumerate(rows):
         if row.op == "~*~":
             out["std_lv"][i] = out["std_all"][i] = 1.0
             continue
         variation = found[row.group, row.level]
         latent = variation.block.latent
-        for kind in ("std_lv", "std_all"):
+        for kind in kinds:
             parts = [
                 (variation.residual if residual else variation.total)[name] + (power,)
                 for name, residual, power in _powers(row)
