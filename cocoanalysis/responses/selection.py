@@ -79,16 +79,18 @@ def as_frame(data: Any) -> pd.DataFrame:
 
 def numeric_frame(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Those columns as float64 with NaN for missing, whatever their dtype was."""
+    place = {name: k for k, name in enumerate(frame.columns.tolist())}
     for name in columns:
-        if name not in frame.columns:
+        if name not in place:
             raise ModelError(
                 f"There is no variable '{name}' in the data.{suggestion(name, frame.columns)} "
                 f"The data have {listed(frame.columns)}.",
                 code="UnknownVariable",
             )
-    plain = frame[list(columns)]
-    if all(isinstance(dtype, np.dtype) and dtype.kind in "fi" for dtype in plain.dtypes):
-        values = plain.to_numpy(dtype=float) + 0.0
+    plain = frame.iloc[:, [place[name] for name in columns]]
+    values = plain.to_numpy()
+    if values.dtype.kind in "fi":  # plain numbers throughout
+        values = values.astype(float) + 0.0
         if not (np.abs(values) > LARGEST).any():
             return pd.DataFrame(values, index=frame.index, columns=plain.columns)
     return pd.DataFrame(
