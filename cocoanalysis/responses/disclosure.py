@@ -317,7 +317,8 @@ class Released:
         numbers = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name].dtype)]
         found = [(int(row), name, words) for row in np.flatnonzero(close.to_numpy()) for name in numbers]
         safe = _withholding(table, found, self.policy, provenance)
-        self.tables.append((keys, safe.table.set_index(list(keys))))
+        shown = safe.table.set_index(list(keys))
+        self.tables.append((keys, shown[~shown.index.duplicated()]))
         return safe
 
 

@@ -147,6 +147,7 @@ FAULTS = {
         text([[*r[:4], *["agree" if i else "quite so" for i in range(4)], *r[8:]] for r in ROWS]),
         "UnknownLabel",
     ),
+    "case_23_several_answers_in_one_cell": (text(changed(0, "sector", "public;private")), "UnknownLabel"),
     "case_24_decimal_comma_beside_point": (text(changed(0, "years", "3,5"), mark=";"), "OutsideOptions"),
     "case_24_ambiguous_comma": (
         text(changed(1, "years", "3,500", changed(0, "years", "1,200")), mark=";"),

@@ -106,6 +106,9 @@ def test_two_tables_may_not_differ_by_a_few():
     assert hidden(again) == [False, True, False]
     assert "earlier table" in again.withheld["reason"][0]
     assert hidden(Released().admit(groups(50, 57, 40), "group", provenance="yours")) == [False] * 3
+    twice = pd.concat([groups(50, 60), groups(50, 60)], ignore_index=True)
+    assert hidden(released.admit(twice, "group", provenance="yours")) == [False] * 4
+    assert hidden(released.admit(twice, "group", provenance="yours")) == [False] * 4
 
 
 def test_individuals_and_small_results_are_refused_unless_declared():
