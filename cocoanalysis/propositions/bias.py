@@ -90,6 +90,16 @@ def split_cluster(
     Raises
     ------
     ModelError : UnknownVariable, NoCluster, FewClusters
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(1)
+    >>> group = np.repeat(np.arange(40), 8)
+    >>> view = random.normal(size=40)[group]
+    >>> table = pd.DataFrame({"x": view + random.normal(size=320), "y": view + random.normal(size=320), "group": group})
+    >>> found = split_cluster(table, outcome="y", predictor="x", cluster="group", draws=99).tidy()
+    >>> bool(found["est"][1] < found["est"][2])
+    True
     """
     answers = answers_to(data, [outcome, predictor], cluster)
     parts = _clusters(answers, predictor, outcome, splits, np.random.default_rng(seed))

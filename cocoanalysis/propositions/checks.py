@@ -112,6 +112,15 @@ def check_regression(fit: Regression) -> Checks:
     Raises
     ------
     ModelError : UnknownChoice for another model, NotIdentified
+
+    Examples
+    --------
+    >>> from cocoanalysis import regress
+    >>> random = np.random.default_rng(1)
+    >>> table = pd.DataFrame(random.normal(size=(200, 2)), columns=["a", "b"])
+    >>> table["y"] = table.a + random.normal(size=200)
+    >>> check_regression(regress("y ~ a + b", table)).tidy()["vif"].round(1).tolist()
+    [1.0, 1.0]
     """
     one_of(str(fit.settings["model"]), ["ols"], "model that can be checked so")
     if not fit.identified:

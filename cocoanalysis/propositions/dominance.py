@@ -97,6 +97,14 @@ def dominance(
     Raises
     ------
     ModelError : UnknownVariable, TooManyPredictors, NotIdentified
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(1)
+    >>> table = pd.DataFrame(random.normal(size=(500, 2)), columns=["a", "b"])
+    >>> table["y"] = 2 * table.a + table.b + random.normal(size=500)
+    >>> dominance(table, outcome="y", predictors=["a", "b"]).tidy()["rank"].tolist()
+    [1, 2]
     """
     if not 2 <= len(predictors) <= MOST:
         raise ModelError(

@@ -140,6 +140,15 @@ def simple_slopes(
     Raises
     ------
     ModelError : UnknownVariable, NotIdentified
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(1)
+    >>> table = pd.DataFrame(random.normal(size=(500, 2)), columns=["x", "m"])
+    >>> table["y"] = table.x * table.m + random.normal(size=500)
+    >>> found = simple_slopes(table, outcome="y", predictor="x", moderator="m")
+    >>> [round(slope) for slope in found.tidy()["slope"]]
+    [-1, 0, 1]
     """
     answers = answers_to(data, [outcome, predictor, moderator, *controls], cluster)
     built, terms = _equation(outcome, predictor, moderator, tuple(controls), answers)

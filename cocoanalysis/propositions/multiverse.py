@@ -112,6 +112,12 @@ def multiverse(plan: Plan, responses: Any, *, draws: int = 499, seed: int = 0) -
     Raises
     ------
     PlanError : NoMultiverse
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> coco.read_plan(coco.bundled("cocreation")).form.multiverse.hypotheses[:2]
+    ['H1', 'H2a']
     """
     if plan.form.multiverse is None:
         raise PlanError(f"The plan '{plan.id}' has no multiverse section.", code="NoMultiverse")

@@ -179,6 +179,12 @@ def necessity(
     Raises
     ------
     ModelError : UnknownVariable, NoCompleteRows, ConstantVariable
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"effort": [0.0, 1, 2, 3, 4], "result": [0.0, 1, 1, 3, 4]})
+    >>> necessity(table, outcome="result", predictors="effort", draws=99).tidy()["d"].round(2).tolist()
+    [0.69, 0.5]
     """
     names = [predictors] if isinstance(predictors, str) else list(predictors)
     answers = answers_to(data, [outcome, *names], cluster)

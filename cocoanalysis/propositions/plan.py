@@ -305,6 +305,13 @@ def read_plan(path: str | Path) -> Plan:
         codes among them UnknownVariable, UnknownFamily, DuplicateHypothesis, InvalidPairing,
         UnclearHypothesis, UnknownHypothesis
     InstrumentError : the survey itself cannot be read
+
+    Examples
+    --------
+    >>> from cocoanalysis import bundled
+    >>> plan = read_plan(bundled("unit-climate"))
+    >>> [hypothesis.id for hypothesis in plan.hypotheses]
+    ['H1', 'H2', 'H3', 'H4', 'H5']
     """
     file = Path(path)
     file = file / PLAN_FILE if file.is_dir() else file

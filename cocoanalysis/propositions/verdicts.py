@@ -183,6 +183,15 @@ def judge(
     Raises
     ------
     PlanError : UnknownVariable, NoCluster, InvalidDeviation
+
+    Examples
+    --------
+    >>> import cocoanalysis as coco
+    >>> folder = coco.bundled("unit-climate")
+    >>> responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    >>> verdicts = judge(coco.read_plan(folder), responses)
+    >>> verdicts["H1"].verdict, round(verdicts["H1"].numbers["estimate"], 3)
+    ('supported', -0.358)
     """
     made = [*plan.form.deviations, *(departures.deviation(one) for one in deviations)]
     run = _Run(plan.deviated(made), seed, exploratory)
