@@ -289,10 +289,16 @@ class Reading:
                     code="DuplicateBinding",
                 )
             values = values.where(why < 0, more)
-            told = np.where(why == self._number("skipped"), reason, why)  # an empty cell says less than a reason
+            told = np.where(self._weaker(why, reason), reason, why)
             why = np.where((why < 0) | (reason < 0), -1, told)
             labelled += more_labelled
         return values, why, labelled
+
+    def _weaker(self, why: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Where the first of two columns says less: 'not asked' less than 'left empty', that less than a reason."""
+        hidden, empty = self._number("not_asked"), self._number("skipped")
+        first, second = (np.where(one == hidden, 0, np.where(one == empty, 1, 2)) for one in (why, other))
+        return second > first
 
     def _read(self, id: str, column: str) -> tuple[pd.Series, np.ndarray, int]:
         """One column: values, reason numbers, and how many cells were labels."""

@@ -252,3 +252,18 @@ def test_case_78_nothing_is_piped_marked_or_run():
     assert escaped("a ${e://Field/x} [[Block]] <script>\nb") == (
         "a &#36;{e://Field/x} &#91;&#91;Block&#93;&#93; &lt;script&gt; b"
     )
+
+
+def test_matrices_made_by_hand_are_bound_by_their_text(tmp_path):
+    """A matrix heads its columns Q7_1, Q7_2 … and writes 'stem - statement' below."""
+    responses, stems = answered(), {}
+    for section in ASKED.sections:
+        for address, part in asked_twice(section):
+            stems |= {question.id: part.stem[address or "other"].get("en", "") for question in part.questions}
+    columns = []
+    for place, (name, text, id, told) in enumerate(shape(responses)):
+        if name.removesuffix(SELF) in SURVEY.items:
+            columns.append((f"Q7_{place}", f"{stems[name]} - {text}" if stems[name] else text, id, told))
+        else:
+            columns.append((name, text, id, told))
+    hold_the_same(back(tmp_path, columns), responses)
