@@ -40,7 +40,17 @@ def origin_of(results: Any, title: str, frame: pd.DataFrame | None = None) -> Or
     settings: dict[str, Any] = {}
     for part in parts:
         settings.update(getattr(part, "settings", None) or {})
+        settings.update(_answers(part))
     return Origin(title, provenance, tuple(notes), settings, frame)
+
+
+def _answers(result: Any) -> dict[str, str]:
+    """Which file the answers were read from, with its hash, as the ledger's first line says."""
+    ledger = getattr(result, "ledger", None)
+    if not isinstance(ledger, pd.DataFrame) or not {"step", "rule"} <= set(ledger.columns):
+        return {}
+    read = ledger.loc[ledger["step"] == "read", "rule"]
+    return {"answers": str(read.iloc[0])} if len(read) else {}
 
 
 def notes_of(result: Any) -> list[str]:

@@ -8,6 +8,7 @@ result, provenance first. To add a table, write a function that ends in `_table(
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from great_tables import GT, loc, style
 
 from cocoanalysis.errors import ModelError, listed
 from cocoanalysis.report.labels import item_label, label, phrase, plain
-from cocoanalysis.report.origin import Origin, origin_of, remember
+from cocoanalysis.report.origin import Origin, notes_of, origin_of, remember
 from cocoanalysis.responses.disclosure import WITHHELD, SafeTable, safe_table
 
 MISSING = ""
@@ -336,19 +337,17 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
     shown = _without_empty(pd.DataFrame(rows))
     raw = pd.concat([m.glance().assign(model=name) for name, m in models.items()], ignore_index=True)
     notes = ["χ² is scaled; CFI, TLI and RMSEA are robust where they exist, else scaled."] if robust else []
-    return _table(
-        list(models.values()), shown, "Model fit", id="coco-fit", rowname="model", notes=notes, raw=raw
-    ).cols_label(
-        {
-            name: text
-            for name, text in {
-                "rmsea 90 % CI": "90 % CI",
-                "rmsea unscaled": "Unscaled, 90 % CI",
-                "remark": "Remark",
-            }.items()
-            if name in shown
-        }
-    )
+    sources = [_without_measures(model) for model in models.values()]
+    table = _table(sources, shown, "Model fit", id="coco-fit", rowname="model", notes=notes, raw=raw)
+    names_of = {"rmsea 90 % CI": "90 % CI", "rmsea unscaled": "Unscaled, 90 % CI", "remark": "Remark"}
+    return table.cols_label({name: text for name, text in names_of.items() if name in shown})
+
+
+def _without_measures(model: Any) -> Any:
+    """The model for the notes of the fit table: its own line of χ² and indices would say the table's rows again."""
+    kept = [note for note in notes_of(model) if not note.startswith("χ²(")]
+    facts = {name: getattr(model, name, None) for name in ("settings", "ledger")}
+    return SimpleNamespace(provenance=getattr(model, "provenance", "yours"), notes=lambda: kept, **facts)
 
 
 def chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:

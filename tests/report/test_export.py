@@ -88,6 +88,14 @@ def test_rows_of_people_are_exported_only_when_synthetic_or_public(tmp_path):
     assert not (tmp_path / "yours.csv").exists()
 
 
+def test_case_76_a_file_says_from_which_answers_it_was_made(tmp_path):
+    survey = coco.read_survey("unit-climate")
+    responses = coco.read_responses(Path(survey.folder) / "responses.csv", survey)
+    path = export(tables.reliability(coco.reliability(responses)), tmp_path / "r.csv")
+    record = json.loads(Path(f"{path}.provenance.json").read_text("utf-8"))
+    assert survey.samples[0].sha256[:12] in record["settings"]["answers"]
+
+
 def test_a_survey_is_exported_for_a_platform(tmp_path):
     survey = coco.read_survey("unit-climate")
     assert coco.export(survey, tmp_path / "page.html").stat().st_size > 1000
