@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import lapack
 
 from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.implied import (
@@ -77,6 +78,18 @@ def quadratic(u, v, c, first: np.ndarray, second: np.ndarray | None = None) -> n
     return 0.5 * weight * (x * x2t + xt * x2 + q * r2 + r * q2)
 
 
+def definite_inverse_of(cov: np.ndarray) -> tuple[np.ndarray | None, float]:
+    """Inverse and log-determinant of a positive definite matrix by its Cholesky factor; None when it is not."""
+    factor, failed = lapack.dpotrf(cov, lower=1, clean=1)
+    if failed or not np.isfinite(factor[-1, -1]):
+        return None, 0.0
+    logdet = 2 * float(np.log(factor.diagonal()).sum())
+    half, _ = lapack.dpotri(factor, lower=1)
+    inverse = half + half.T
+    inverse.flat[:: len(cov) + 1] = half.diagonal()
+    return inverse, logdet
+
+
 class NormalTheory:
     """Maximum likelihood for complete continuous data, one or several groups."""
 
@@ -89,13 +102,9 @@ class NormalTheory:
 
     def _pieces(self, block: Block, sample: Sample, theta: np.ndarray):
         implied = block.implied(theta)
-        try:
-            factor = np.linalg.cholesky(implied.cov)
-        except np.linalg.LinAlgError:
+        inverse, logdet = definite_inverse_of(implied.cov)
+        if inverse is None:
             return implied, None, 0.0, None
-        root = np.linalg.inv(factor)
-        inverse = root.T @ root
-        logdet = 2 * np.log(np.diagonal(factor)).sum()
         return implied, inverse, logdet, sample.mean - implied.mean if self.meanstructure else None
 
     def value(self, theta: np.ndarray) -> float:

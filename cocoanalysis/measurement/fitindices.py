@@ -55,6 +55,9 @@ def rmsea_interval(chi2: float, df: float, n: float, groups: int = 1, c: float =
 
         if distance(0.0) < 0:
             return 0.0
+        direct = float(special.chndtrinc(chi2, df, probability))
+        if np.isfinite(direct) and direct > 0 and abs(distance(direct)) < 1e-12:
+            return direct
         high = max(chi2, df) * 2 + 20
         while distance(high) > 0:
             high *= 2

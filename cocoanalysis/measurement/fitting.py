@@ -17,7 +17,7 @@ from scipy import linalg, optimize
 from cocoanalysis.measurement.parameters import ParameterTable
 from cocoanalysis.measurement.syntax import Constraint
 
-DECREMENT = 1e-16  # squared length of the last step in units of the information, per row
+DECREMENT = 1e-15  # squared length of the last step in units of the information, per row
 NEAR = 1e-2  # below it, secant updates replace new information matrices
 ITERATIONS = 120
 

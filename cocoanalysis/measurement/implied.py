@@ -125,6 +125,10 @@ class Block:
         ]
 
     @cached_property
+    def identity(self) -> np.ndarray:
+        return np.eye(self.m)
+
+    @cached_property
     def frame(self) -> np.ndarray:
         """[I | 0 | 0], into which A and K are written."""
         return np.concatenate([np.eye(self.p), np.zeros((self.p, 2 * self.m))], axis=1)
@@ -140,7 +144,12 @@ class Block:
             c = reduced @ psi @ np.swapaxes(reduced, -1, -2)
             kappa = (reduced @ alpha[..., None])[..., 0]
         else:
-            reduced, a, c, kappa = np.broadcast_to(np.eye(self.m), psi.shape), loadings, psi, alpha
+            reduced, a, c, kappa = (
+                self.identity if not lead else np.broadcast_to(self.identity, psi.shape),
+                loadings,
+                psi,
+                alpha,
+            )
         k = loadings @ c
         cov = k @ np.swapaxes(loadings, -1, -2) + x["theta"]
         mean = x["nu"] + (loadings @ kappa[..., None])[..., 0]

@@ -126,7 +126,7 @@ def _merged(answers: pd.Series, groups: pd.Series) -> dict[int, int]:
 
 def usable_rows(frame: pd.DataFrame, missing: str, x: Sequence[str]) -> np.ndarray:
     """Which rows take part (bool)."""
-    seen = ~frame.isna().to_numpy()
+    seen = ~np.isnan(frame.to_numpy())
     if not len(frame):
         raise ResponseError("The data have no rows.", code="NoRows")
     empty = [name for name, column in zip(frame.columns, seen.T) if not column.any()]

@@ -279,8 +279,8 @@ def missing_treatment(call: Call, estimator: str, ordinal: bool, frame: pd.DataF
     if kind != "auto":
         return kind
     if ordinal:
-        return "pairwise" if frame.isna().to_numpy().any() else "listwise"
-    return "fiml" if estimator in FIML and frame.isna().to_numpy().any() else "listwise"
+        return "pairwise" if np.isnan(frame.to_numpy()).any() else "listwise"
+    return "fiml" if estimator in FIML and np.isnan(frame.to_numpy()).any() else "listwise"
 
 
 def table_options(

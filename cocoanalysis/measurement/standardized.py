@@ -137,7 +137,8 @@ def standardised(
         out |= {f"{name}_slopes": np.zeros((len(rows), n_free)) for name in kinds}
     for i, row in enumerate(rows):
         if row.op == "~*~":
-            out["std_lv"][i] = out["std_all"][i] = 1.0
+            for kind in kinds:
+                out[kind][i] = 1.0
             continue
         variation = found[row.group, row.level]
         latent = variation.block.latent
