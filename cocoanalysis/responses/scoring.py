@@ -270,8 +270,12 @@ def key_check(responses: Any) -> KeyCheck:
 
 
 def _checked(responses: Any, construct: Any) -> list[tuple[Any, ...]]:
-    frame = responses.items(construct.id, keyed=True)
-    frame = frame.iloc[:: max(1, len(frame) // ENOUGH)]
+    ids = [id for id in construct.items if id in responses.answers]
+    if len(ids) < 2:
+        return []
+    some = responses.answers[ids].iloc[:: max(1, len(responses.answers) // ENOUGH)]
+    answers = np.column_stack([some[id].to_numpy(dtype=float, na_value=np.nan) for id in ids])
+    frame = pd.DataFrame(keyed(answers, [responses.survey.items[id] for id in ids]), columns=ids)
     asked = frame.loc[:, frame.notna().any()]
     values = asked.to_numpy()
     rest, direction = item_rest(values), keyed_direction(values)

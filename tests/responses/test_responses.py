@@ -231,6 +231,11 @@ def test_case_53_already_reversed_deposit_is_asked_about(survey):
     assert key_check(Responses.from_frame(planted(), survey)).diagnostics == ()
 
 
+def test_keys_are_checked_only_of_items_that_are_there(survey):
+    check = key_check(Responses.from_frame(planted().drop(columns=["eff1", "eff2", "ste1", "ste2"]), survey))
+    assert set(check.tidy()["construct"]) == {"trust"}
+
+
 def test_item_rest_agrees_with_pandas(responses):
     items = responses.items("trust", keyed=True)
     expected = [items[id].corr(items.drop(columns=id).sum(axis=1)) for id in items]
