@@ -140,8 +140,9 @@ def _secant(
         curve = float(step @ change)
         if curve > 1e-6 * decrement:
             hy = inverse @ change
-            inverse = inverse + (curve + change @ hy) / curve**2 * np.outer(step, step)
-            inverse -= (np.outer(hy, step) + np.outer(step, hy)) / curve
+            inverse = inverse + (curve + change @ hy) / curve**2 * (step[:, None] * step)
+            crossed = hy[:, None] * step
+            inverse -= (crossed + crossed.T) / curve
         theta, value, gradient = theta + step, new_value, new_gradient
     return None
 
