@@ -349,15 +349,29 @@ def read(
     survey: Annotated[str, typer.Option("--survey", help="The survey it answers: folder, file or bundled name.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The clean CSV to write.")] = Path("clean.csv"),
     platform: Annotated[str, typer.Option(help="Where the file is from; auto looks at its header.")] = "auto",
+    code_map: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The code map that coco export wrote, if not beside EXPORT.")
+    ] = None,
+    duplicates: Annotated[
+        str, typer.Option(help="What to do with a repeated response: error, first, last or fullest.")
+    ] = "error",
+    keep_personal: Annotated[bool, typer.Option("--keep-personal", help="Keep columns that identify people.")] = False,
 ) -> None:
     """Turn a platform's export into clean answers: one column an item, every missing answer with its reason.
 
-    What was changed or left out is printed; columns that identify people are dropped.
+    What was changed or left out is printed; columns that identify people are dropped unless asked for.
     """
     from cocoanalysis.fieldwork.reading import read_responses
     from cocoanalysis.responses.writing import write_responses
 
-    responses = read_responses(export, _survey(survey), platform=platform)
+    responses = read_responses(
+        export,
+        _survey(survey),
+        platform=platform,
+        code_map=code_map,
+        duplicates=duplicates,
+        keep_personal=keep_personal,
+    )
     for line in responses.ledger.itertuples():
         say(f"{line.step}: {line.rule} ({line.rows} rows, {line.cells} cells)")
     typer.echo(write_responses(responses, output))

@@ -43,3 +43,18 @@ def test_a_wrong_name_lists_those_there_are(tmp_path):
 
 def test_export_takes_a_survey_and_a_platform(tmp_path):
     assert coco.export(SURVEY, tmp_path / "form.xml", to="ddi").is_file()
+
+
+def test_read_takes_the_code_map_and_keeps_personal_columns_only_when_asked(tmp_path):
+    from tests.fieldwork import test_qualtrics
+    from tests.fieldwork.roundtrip import answered
+
+    code_map = known_platforms()["qualtrics"].write(SURVEY, tmp_path / "form.txt")[-1]
+    export = tmp_path / "export.csv"
+    export.write_text(test_qualtrics.exported(test_qualtrics.shape(answered())), encoding="utf-8")
+    for asked in (False, True):
+        clean = tmp_path / f"clean{asked}.csv"
+        words = ["read", str(export), "--survey", "cocreation", "--code-map", str(code_map), "-o", str(clean)]
+        told = CliRunner().invoke(app, [*words, *(["--keep-personal"] if asked else [])])
+        assert told.exit_code == 0, told.output
+        assert ("somebody@example.org" in clean.read_text(encoding="utf-8")) == asked
