@@ -609,6 +609,11 @@ def cfa(
     ------
     ModelError, ResponseError : faults of the syntax, the data or the choices, each with a code
 
+    Examples
+    --------
+    >>> fit = coco.cfa(data, "trust =~ t1 + t2 + t3 + t4", estimator="mlr")  # doctest: +SKIP
+    >>> fit.tidy(standardized=True), fit.glance(), fit.modification_indices()  # doctest: +SKIP
+
     Sources
     -------
     Jöreskog (1969); Satorra & Bentler (1994); Yuan & Bentler (2000); Muthén (1984);

@@ -18,7 +18,7 @@ from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of, suggesti
 from cocoanalysis.measurement.contingency import observed_categories
 from cocoanalysis.measurement.estimators import ESTIMATORS
 from cocoanalysis.measurement.inference import Problem
-from cocoanalysis.measurement.moments import ordinal_moments
+from cocoanalysis.measurement.moments import MOST_CATEGORIES, ordinal_moments
 from cocoanalysis.measurement.parameters import Options, ParameterTable, build, checked_group_equal, classify
 from cocoanalysis.measurement.problems import continuous_problem, continuous_samples, ordinal_problem, ordinal_start
 from cocoanalysis.measurement.rows import (
@@ -138,6 +138,8 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     recipe = call.collapse
     if recipe == "empty":
         recipe = shared_categories(selection.frame[ordered], pd.Series(member, index=selection.frame.index))
+    if call.ordered is True:
+        _refuse_many_categories(selection.frame, ordered)
     frame, recode = collapsed(selection.frame, ordered, recipe)
     options = table_options(parsed, call, estimator, ordered, groups, frame)
     missing = missing_treatment(call, estimator, bool(ordered), frame)
@@ -247,6 +249,17 @@ def ordered_names(data: Any, raw: pd.DataFrame, names: Sequence[str], call: Call
                 code="UnknownVariable",
             )
     return [n for n in names if n in set(wanted)]
+
+
+def _refuse_many_categories(frame: pd.DataFrame, ordered: Sequence[str]) -> None:
+    """``ordered=True`` means items; a variable with many values is none (name it to insist)."""
+    many = [n for n in ordered if frame[n].nunique() > MOST_CATEGORIES]
+    if many:
+        raise ModelError(
+            f"{listed(many)} {'has' if len(many) == 1 else 'have'} more than {MOST_CATEGORIES} different values and "
+            "can hardly be ordinal items. Pass ordered=[…] with the ordinal variables; the others are then continuous.",
+            code="NotOrdinal",
+        )
 
 
 def chosen_estimator(call: Call, ordered: Sequence[str]) -> str:

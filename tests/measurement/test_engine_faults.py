@@ -338,3 +338,8 @@ def test_display_shows_the_fit_and_what_is_wrong(hs):
     broken = repr(coco.cfa(hs, "visual =~ x1 + x2\ntextual =~ x4 + x5 + x6\nvisual ~~ 0*textual"))
     assert "NotIdentified" in broken
     assert "χ²" not in broken.split("NotIdentified")[0]
+
+
+def test_continuous_variables_are_no_items_unless_named(hs):
+    with refused(ModelError, "NotOrdinal", "x1"):
+        coco.cfa(hs, HS, ordered=True)
