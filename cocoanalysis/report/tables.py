@@ -17,7 +17,7 @@ from great_tables import GT, loc, style
 
 from cocoanalysis.errors import ModelError, listed
 from cocoanalysis.report.labels import item_label, label, phrase, plain
-from cocoanalysis.report.origin import Origin, notes_of, origin_of, remember
+from cocoanalysis.report.origin import ATTRIBUTE, Origin, notes_of, origin_of, remember
 from cocoanalysis.responses.disclosure import WITHHELD, SafeTable, safe_table
 
 MISSING = ""
@@ -183,6 +183,16 @@ def kind_of(name: object, column: pd.Series) -> str:
     return "count" if pd.api.types.is_integer_dtype(column.dtype) else "number"
 
 
+class Table(GT):
+    """A great_tables GT that says in one line what it is; its own text would hold addresses of memory."""
+
+    def __repr__(self) -> str:
+        origin = getattr(self, ATTRIBUTE, None)
+        title = origin.title if isinstance(origin, Origin) else "Table"
+        rows = len(self._tbl_data)
+        return f"<{title}: a table of {rows} row{'s' * (rows != 1)}>"
+
+
 # --- tables ----------------------------------------------------------------------------------
 
 
@@ -344,7 +354,7 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
 
 
 def _without_measures(model: Any) -> Any:
-    """The model for the notes of the fit table: its own line of χ² and indices would say the table's rows again."""
+    """The model for the notes of a table of fits or of misfit, without its own line of χ² and indices."""
     kept = [note for note in notes_of(model) if not note.startswith("χ²(")]
     facts = {name: getattr(model, name, None) for name in ("settings", "ledger")}
     return SimpleNamespace(provenance=getattr(model, "provenance", "yours"), notes=lambda: kept, **facts)
@@ -415,7 +425,8 @@ def modifications(result: Any, most: int = 10) -> GT:
     largest = frame.sort_values("mi", ascending=False, kind="stable").head(most).reset_index(drop=True)
     shown = largest[_present(largest, "lhs", "op", "rhs", "mi", "epc", "sepc_all")]
     notes = [f"The {len(shown)} largest of {len(frame)}. Freeing them after the fact makes a model exploratory."]
-    return _table(result, shown, "Modification indices", id="coco-modifications", notes=notes, raw=frame)
+    source = _without_measures(result)
+    return _table(source, shown, "Modification indices", id="coco-modifications", notes=notes, raw=frame)
 
 
 def residuals(result: Any, most: int = 10) -> GT:
@@ -431,7 +442,9 @@ def residuals(result: Any, most: int = 10) -> GT:
     for name in ("a", "b"):
         shown[name] = [item_label(result, value) for value in shown[name]]
     shown = shown.rename(columns={"a": "item", "b": "with"})
-    table = _table(result, shown, "Residual correlations", id="coco-residuals", notes=notes, raw=frame)
+    table = _table(
+        _without_measures(result), shown, "Residual correlations", id="coco-residuals", notes=notes, raw=frame
+    )
     return table.fmt(_writer("bounded"), columns="residual")
 
 
@@ -652,7 +665,7 @@ def _table(
     for name, each in kinds.items():
         if each == "text":
             frame[name] = pd.Series([written(value, "text") for value in frame[name]], dtype=object)
-    table = GT(frame, id=id, rowname_col=rowname, groupname_col=groupname).tab_header(plain(title))
+    table: GT = Table(frame, id=id, rowname_col=rowname, groupname_col=groupname).tab_header(plain(title))
     for each in sorted(set(kinds.values()) - {"text"}):
         columns = [name for name, k in kinds.items() if k == each and name not in {rowname, groupname}]
         table = table.fmt(_writer(each), columns=columns) if columns else table

@@ -151,6 +151,11 @@ def test_the_origin_survives_the_verbs_of_great_tables(verdicts):
     assert recall(table).provenance == "synthetic"
 
 
+def test_the_text_of_a_table_is_one_line_without_an_address(verdicts):
+    table = tables.verdicts(verdicts).tab_header("Another title")
+    assert repr(table) == "<Verdicts: a table of 6 rows>"
+
+
 HOSTILE = "<script>alert(1)</script> {{x}} **b** \u202egnp\u202c \\input{/etc} $x^2$ 100 % a_b & c ~ ^ #"
 
 
