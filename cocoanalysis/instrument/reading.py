@@ -201,7 +201,7 @@ def _instruments_of(source: Source) -> tuple[list[Source], list[Finding]]:
     """The sources of the named instrument files; a path that leads elsewhere is a fault."""
     sources: list[Source] = []
     faults: list[Finding] = []
-    named = source.data.get("instruments")
+    named = source.data.get("instruments") if isinstance(source.data, dict) else None
     for index, name in enumerate(named if isinstance(named, list) else []):
         if not isinstance(name, str):
             continue  # the file form says so with its place

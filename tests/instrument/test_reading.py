@@ -333,3 +333,11 @@ def test_reading_costs_no_heavy_import():
     code = "import sys, cocoanalysis as c; c.read_survey; print({'pandas', 'scipy', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("text", ["- a\n", "hello\n", "5\n"])
+def test_a_survey_that_is_no_mapping(tmp_path, text):
+    (tmp_path / "survey.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InstrumentError) as raised:
+        coco.read_survey(tmp_path)
+    assert raised.value.code == "NotAMapping"
