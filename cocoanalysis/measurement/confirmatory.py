@@ -685,6 +685,10 @@ def _call(arguments: Mapping[str, Any]) -> Call:
 
 
 def _fit(data: Any, model: str | None, call: Call, kind: type[Any], title: str) -> Any:
+    if call.bootstrap < 0:
+        raise ModelError(
+            f"'bootstrap' is the number of replicates, 0 for none; {call.bootstrap} came.", code="BadBootstrap"
+        )
     if call.se == "bootstrap" and not call.bootstrap:
         call = replace(call, bootstrap=1000)
     prepared = prepare(data, model, call)
@@ -753,7 +757,18 @@ def _on_a_saddle(problem: Problem, solution: Solution) -> bool:
 
 def _from_moments(model: str, covariance_: pd.DataFrame, n: int, means: pd.Series | None, call: Call) -> Prepared:
     parsed = parse(model)
+    if not isinstance(covariance_, pd.DataFrame):
+        raise ModelError(
+            f"The covariance matrix must be a DataFrame with the variables as index and columns; a "
+            f"{type(covariance_).__name__} came. Name them with pd.DataFrame(matrix, names, names).",
+            code="NotATable",
+        )
     names = model_variables(parsed, covariance_.columns)
+    if n <= len(names):
+        raise ModelError(
+            f"A covariance matrix of {len(names)} variables needs more rows than variables behind it; n = {n} came.",
+            code="TooFewRows",
+        )
     if list(covariance_.index) != list(covariance_.columns) or not np.allclose(covariance_, covariance_.T, atol=1e-8):
         raise ModelError(
             "The covariance matrix must be symmetric, with the same names as index and columns.", code="NotSymmetric"

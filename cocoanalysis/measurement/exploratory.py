@@ -238,11 +238,12 @@ def _number_of_factors(found: Correlations, factors: int | str, seed: int) -> tu
                 "Look at coco.retention, and at the items.",
                 code="NoFactors",
             )
+        asked = count
     else:
-        count = int(factors)
-    if not 1 <= count < len(found.names):
+        count, asked = int(factors), factors
+    if not 1 <= count < len(found.names) or count != asked:
         raise ModelError(
-            f"{len(found.names)} items can carry between 1 and {len(found.names) - 1} factors; {count} were asked for.",
+            f"{len(found.names)} items can carry between 1 and {len(found.names) - 1} factors; {asked} were asked for.",
             code="TooManyFactors",
         )
     return count, decided

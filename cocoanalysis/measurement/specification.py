@@ -110,6 +110,12 @@ class Prepared:
 def model_text(data: Any, model: str | None) -> str:
     """Syntax as given, or the survey's own measurement model (of a construct or block)."""
     survey = getattr(data, "survey", None)
+    if model is not None and not isinstance(model, str):
+        raise ModelError(
+            f"The model must be a text, as in 'factor =~ item1 + item2 + item3'; a {type(model).__name__} came. "
+            "The data are the first argument, the model the second.",
+            code="NoModel",
+        )
     if model is not None and (re.search(r"[~|=\n;]", model) or not model.strip()):
         return model
     if survey is None:
@@ -124,6 +130,8 @@ def model_text(data: Any, model: str | None) -> str:
 def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     """Read the model, choose the rows and the estimator, and lay out the problem."""
     parsed = parse(model_text(data, model))
+    if isinstance(data, pd.DataFrame) and not data.index.is_unique:  # as after concat; labels must name one row
+        data = data.reset_index(drop=True)
     if parsed.levels:
         from cocoanalysis.measurement.multilevel import prepare_two_level  # it imports this module
 
@@ -148,7 +156,7 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     _check_group_blocks(parsed, groups)
     table = build(parsed, options)
     x_names = exogenous_of(table)
-    keep = usable_rows(frame, missing, x_names)
+    keep = usable_rows(frame, missing, x_names if options.fixed_x or options.conditional_x else ())
     prepared = _assemble(
         table, frame, keep, member, groups, missing, estimator, call, ordered, weights, clusters, x_names
     )

@@ -47,6 +47,7 @@ def select(
     ResponseError : NotANumber, NotFinite
     """
     survey = getattr(data, "survey", None)
+    _once(names)
     if survey is None:
         frame = as_frame(data)
         columns = list(frame.columns) if names is None else [names] if isinstance(names, str) else list(names)
@@ -56,6 +57,17 @@ def select(
     others = [name for name in extra if name not in items.columns]
     frame = pd.concat([numeric_frame(items, list(items.columns)), numeric_frame(data.frame, others)], axis=1)
     return Selection(frame, survey, data.ledger, data.provenance)
+
+
+def _once(names: str | Sequence[str] | None) -> None:
+    listing = [] if names is None or isinstance(names, str) else list(names)
+    twice = [name for name in dict.fromkeys(listing) if listing.count(name) > 1]
+    if twice:
+        raise ModelError(
+            f"{listed(twice)} {'is' if len(twice) == 1 else 'are'} named more than once; an item counts once. "
+            "Name each variable a single time.",
+            code="DuplicateVariable",
+        )
 
 
 def as_frame(data: Any) -> pd.DataFrame:
@@ -103,7 +115,7 @@ def numeric(column: pd.Series) -> np.ndarray:
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         column = column.astype(object) if _all_numbers(dtype.categories) else _ordered_codes(column)
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_complex_dtype(column.dtype):
         raise _not_a_number(column)
     try:
         values = pd.to_numeric(column, errors="raise").to_numpy(dtype=float, na_value=np.nan)

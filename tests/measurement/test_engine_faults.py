@@ -6,7 +6,7 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import ModelError, ResponseError
-from tests.measurement.reference import table
+from tests.measurement.reference import table, values
 
 HS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
 ITEMS = [f"A{i}" for i in range(1, 6)]
@@ -343,3 +343,45 @@ def test_display_shows_the_fit_and_what_is_wrong(hs):
 def test_continuous_variables_are_no_items_unless_named(hs):
     with refused(ModelError, "NotOrdinal", "x1"):
         coco.cfa(hs, HS, ordered=True)
+
+
+def test_gaps_in_a_modelled_covariate_cost_no_row(hs):
+    """lavaan 0.6-14: make_fixed_x_missing.R."""
+    lavaan = values("fixed_x_missing")
+    gappy = hs.copy()
+    gappy.loc[gappy.index[4::7], "ageyr"] = np.nan
+    gappy.loc[gappy.index[2::11], "x2"] = np.nan
+    model = "visual =~ x1 + x2 + x3\nspeed =~ x7 + x8 + x9\nspeed ~ visual + ageyr"
+    fit = coco.sem(gappy, model, missing="fiml", estimator="mlr", fixed_x=False)
+    shown, rows = fit.glance().iloc[0], fit.tidy().query("op == '~'")
+    assert (shown["n"], shown["df"]) == (lavaan["n"], lavaan["df"]) == (301, lavaan["df"])
+    for name in ("chi2", "chi2_scaled", "loglik"):
+        assert shown[name] == pytest.approx(lavaan[name], rel=1e-5)
+    np.testing.assert_allclose(rows[["est", "se"]], lavaan["slopes"], rtol=1e-4)
+
+
+def test_row_labels_that_occur_twice_change_nothing(hs):
+    twice = pd.concat([hs.iloc[:150], hs.iloc[150:].reset_index(drop=True)])
+    plain, again = (coco.cfa(d, HS, bootstrap=2, seed=1) for d in (hs, twice))
+    np.testing.assert_allclose(again.scores(), plain.scores())
+    np.testing.assert_allclose(again.tidy()["se"], plain.tidy()["se"])
+
+
+@pytest.mark.parametrize(
+    ("ask", "code"),
+    [
+        (lambda d: coco.cfa(d, 5), "NoModel"),
+        (lambda d: coco.cfa(HS, d), "NoModel"),
+        (lambda d: coco.cfa(d, HS, bootstrap=-1), "BadBootstrap"),
+        (lambda d: coco.efa(d, ["x1", "x1", "x2", "x3"], factors=1), "DuplicateVariable"),
+        (lambda d: coco.efa(d[["x1", "x2", "x3", "x4", "x5"]], factors=1.5), "TooManyFactors"),
+        (lambda d: coco.reliability(d, {"visual": ["x1", "x1", "x2"]}), "DuplicateVariable"),
+        (lambda d: coco.cfa(d.assign(x1=d["x1"] + 1j), HS), "NotANumber"),
+        (lambda d: coco.sem_from_moments("f =~ x1 + x2 + x3", np.eye(3), 100), "NotATable"),
+        (lambda d: coco.sem_from_moments("f =~ x1 + x2 + x3", d[["x1", "x2", "x3"]].cov(), -5), "TooFewRows"),
+    ],
+)
+def test_slips_of_a_caller_are_named(hs, ask, code):
+    with pytest.raises((ModelError, ResponseError)) as raised:
+        ask(hs)
+    assert raised.value.code == code
