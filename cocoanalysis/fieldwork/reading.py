@@ -110,6 +110,12 @@ def read_responses(
     """
     one_of(duplicates, DUPLICATES, "rule for duplicates", error=ResponseError)
     one_of(invalid, ("error", "missing"), "rule for invalid answers", error=ResponseError)
+    if not hasattr(survey, "item_ids"):
+        raise ResponseError(
+            f"The second argument must be a survey; a {type(survey).__name__} came. "
+            "Read it first: coco.read_survey(folder).",
+            code="NotASurvey",
+        )
     source = opened(path, Options(language, encoding, delimiter, keep_personal))
     door = sniffed(head(source)) if platform == "auto" else named(platform)
     if door.read is None:

@@ -134,6 +134,12 @@ def build(
     if ordered:
         used, categories = _ordered_outcome(used, str(parsed.lhs))
     outcome, regressors = _matrices(formula, used, codes)
+    if outcome.shape[1] != 1:
+        raise ModelError(
+            f"The outcome '{parsed.lhs}' holds text with {outcome.shape[1]} categories; a regression needs a number. "
+            "Recode it, or give model='ordered' an ordered categorical.",
+            code="NotANumber",
+        )
     return Design(
         outcome.to_numpy(float).ravel(),
         regressors.to_numpy(float),
@@ -195,6 +201,12 @@ def _parse(formula: str) -> Any:
             "such as 'outcome ~ within(x) + between(x) + domain'.",
             code="FormulaSyntax",
         ) from error
+    if any(not hasattr(term, "factors") for side in sides for term in side):  # such as 'y ~ a | b', which has parts
+        raise ModelError(
+            f"The formula '{formula}' has several parts, parted by '|' or '~'; write one outcome, '~' and terms joined "
+            "by '+', ':' or '*'. Random effects are named with cluster= and random=.",
+            code="FormulaSyntax",
+        )
     if len(sides[0]) != 1:
         raise ModelError(f"The formula '{formula}' must name exactly one outcome before '~'.", code="FormulaSyntax")
     return parsed

@@ -193,6 +193,11 @@ def judge(
     >>> verdicts["H1"].verdict, round(verdicts["H1"].numbers["estimate"], 3)
     ('supported', -0.358)
     """
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"The first argument must be a plan; a {type(plan).__name__} came. Read it first: coco.read_plan(path).",
+            code="NotAPlan",
+        )
     made = [*plan.form.deviations, *(departures.deviation(one) for one in deviations)]
     run = _Run(plan.deviated(made), seed, exploratory)
     survey = getattr(responses, "survey", None)

@@ -82,10 +82,14 @@ class World:
         clusters : collaborations; by default as many as give the design's raters on average
         """
         n, clusters = self._sizes(n, clusters)
+        if isinstance(seed, (int, np.integer)) and seed < 0:
+            raise ModelError(f"A seed is a whole number from 0 on; {seed} came.", code="BadSeed")
         return self.population.draw(np.random.default_rng(seed), clusters, n)
 
     def _sizes(self, n: int | None, clusters: int | None) -> tuple[int, int]:
         design = self.file.design
+        if n is not None and n != int(n):
+            raise ModelError(f"The number of rows is a whole number; n = {n} came.", code="TooFewRows")
         if n is None:
             n = round((clusters or design.clusters) * design.raters)
         if clusters is None:

@@ -50,3 +50,9 @@ def test_power_prints_a_row_a_hypothesis_and_keeps_its_file(tmp_path):
     assert {row["hypothesis"] for row in json.loads(result.stdout)} >= {"H1", "H2a", "H6b"}
     assert path.is_file()
     assert "Power" in run("power", HOME, "--size", "10x8", "--replicates", 2, "-o", path).stdout
+
+
+def test_a_negative_seed_is_refused_without_a_traceback(tmp_path):
+    result = run("simulate", "cocreation", "-n", 20, "--seed", -1, "-o", tmp_path / "x.csv")
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert "A seed is a whole number" in result.output

@@ -465,3 +465,9 @@ def test_case_35_spss_value_labels_of_strings_and_recodes(tmp_path, survey):
 
 def test_damaged_sav_is_named(tmp_path, survey):
     assert error(tmp_path, b"$FL2" + b"@(#) nothing" * 20, survey).code == "DamagedFile"
+
+
+def test_a_path_in_place_of_the_survey_is_named(tmp_path):
+    with pytest.raises(CocoError) as raised:
+        read_responses(tmp_path / "answers.csv", "surveys/cocreation")
+    assert raised.value.code == "NotASurvey"

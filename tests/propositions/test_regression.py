@@ -9,6 +9,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 import cocoanalysis as coco
+from cocoanalysis.errors import ModelError
 from cocoanalysis.propositions.vcov import COVARIANCES
 
 from .conftest import REFERENCE
@@ -258,3 +259,11 @@ def test_responses_bring_scores_keys_reference_categories_and_clusters():
     assert len(fit.ledger) == len(responses.ledger) + 1
     twice = coco.regress("outcome ~ mobilising", responses, cluster=["collaboration", "respondent"])
     assert twice.settings["vcov"] == "cluster"
+
+
+@pytest.mark.parametrize(("formula", "code"), [("y ~ a | b", "FormulaSyntax"), ("t ~ a", "NotANumber")])
+def test_formulas_that_no_regression_can_read_are_named(formula, code):
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "a": [1.0, 3.0, 2.0, 5.0], "b": 1.0, "t": list("uvwu")})
+    with pytest.raises(ModelError) as raised:
+        coco.regress(formula, data)
+    assert raised.value.code == code

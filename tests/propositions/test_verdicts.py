@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 import cocoanalysis as coco
+from cocoanalysis.errors import PlanError
 from cocoanalysis.propositions.decision import MORE, PROMISED, VERDICTS, Claim, adjust, decide
 from cocoanalysis.propositions.estimands import Estimated, Row, monte_carlo, rows_of
 from cocoanalysis.propositions.evidence import Simulated, Student, two_sided
@@ -254,3 +255,9 @@ def test_few_collaborations_have_no_means(plan, made):
 
 def test_same_seed_same_table(plan, made, judged):
     pd.testing.assert_frame_equal(coco.judge(plan, made).tidy(), judged.tidy())
+
+
+def test_a_path_in_place_of_the_plan_is_named():
+    with pytest.raises(PlanError) as raised:
+        coco.judge("surveys/cocreation/plan.yaml", None)
+    assert raised.value.code == "NotAPlan"
