@@ -53,6 +53,16 @@ OWN = {
     "interviewtime": "seconds",
     "consent": "consent",
 }
+HEADINGS = [  # of an export headed with question texts, in the language of the one who exports
+    dict(zip(("id", "submitdate", "lastpage", "startlanguage", "seed", "startdate", "datestamp"), words))
+    for words in (
+        ("Response ID", "Date submitted", "Last page", "Start language", "Seed", "Date started", "Date last action"),
+        (
+            *("Antwort ID", "Datum Abgeschickt", "Letzte Seite", "Start-Sprache", "Zufallsstartwert"),
+            *("Datum gestartet", "Datum letzte Aktivität"),
+        ),
+    )
+]
 OTHER = "-oth-"
 PERSONAL = frozenset({"ipaddr", "refurl", "token", "firstname", "lastname", "email"})
 
@@ -302,7 +312,7 @@ def sniff(head: Head) -> float:
     told = [set(row) for row in rows]
     if any({"submitdate", "lastpage", "startlanguage"} <= row for row in told):
         return 0.95
-    return 0.0
+    return 0.9 if any(set(list(words.values())[:4]) <= row for row in told[:1] for words in HEADINGS) else 0.0
 
 
 def _variables(source: Source) -> list[str]:
@@ -319,6 +329,8 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     """An export of LimeSurvey: CSV of the web page or the remote control, VV, XLSX, or .sav."""
     asked = questionnaire(survey)
     table, texts, first = _table(source, survey)
+    names = _headings(table.columns)
+    table, texts = table.rename(columns=names), {names.get(column, column): text for column, text in texts.items()}
     known = _columns(asked)
     bindings = {column: known[_plain(column)] for column in table.columns if _plain(column) in known}
     marks = {column: OWN[column] for column in table.columns if OWN.get(column)}
@@ -361,6 +373,15 @@ def _own_words(table: pd.DataFrame, survey: Any) -> tuple[pd.DataFrame, tuple[En
             words = f"'{name}' answered in their own words ({OTHER}); no category 'other' in the survey"
             lines.append(entry("missing", words, len(table), cells=int(told.sum())))
     return table.assign(**made), tuple(lines)
+
+
+def _headings(columns: Iterable[str]) -> dict[str, str]:
+    """Columns headed with words → the platform's names; 'lead[l1]. How often …' is lead[l1]."""
+    known = {heading: name for words in HEADINGS for name, heading in words.items()}
+    coded = ((column, re.match(r"([A-Za-z][A-Za-z0-9]*(\[\w+\])?)\. ", column)) for column in columns)
+    return {column: match[1] for column, match in coded if match} | {
+        column: known[column] for column in columns if column in known
+    }
 
 
 def _technical(name: str) -> bool:

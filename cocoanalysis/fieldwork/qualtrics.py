@@ -41,7 +41,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     questionnaire,
 )
 from cocoanalysis.responses.ledger import Entry, entry
-from cocoanalysis.responses.matching import META, known_ids, mark
+from cocoanalysis.responses.matching import META, known_ids, mark, plain
 
 SEEN = "-99"  # what Qualtrics writes, when asked to, for a question that was seen and left empty
 CONSENT = {"yes": "1", "no": "2"}
@@ -381,6 +381,10 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     personal = {name for name, id in own.items() if PERSONAL.fullmatch(id)}
     questions = [name for name in table.columns if not {name} & {*marks, *technical, *personal, *direct}]
     table = _technical_columns(table, {id: name for name, id in own.items()}, layout.zones)
+    said = {plain(text) for text in survey.consent.values()}
+    consent = [name for name in questions if name == "consent" or plain(layout.texts.get(name, "")) in said - {""}]
+    table = table.assign(**{name: table[name].map(_agreed) for name in consent})
+    questions = [name for name in questions if name not in consent]
     complete = next((name for name, id in marks.items() if id == "complete"), None)
     table, entries = _unanswered(table, questions, survey, complete)
     return Raw(
@@ -465,7 +469,7 @@ def _is_text_row(cells: Sequence[Sequence[str]], imports: Mapping[str, str], nam
 
 
 def _technical_columns(table: pd.DataFrame, columns: Mapping[str, str], zones: Mapping[str, str]) -> pd.DataFrame:
-    """Status, completeness, consent and times in the words that reading expects."""
+    """Status, completeness and times in the words that reading expects."""
     made = {}
     for id in ("startDate", "endDate"):
         name = columns.get(id, "")
@@ -481,8 +485,6 @@ def _technical_columns(table: pd.DataFrame, columns: Mapping[str, str], zones: M
         if columns.get("progress") in table:
             done = done | table[columns["progress"]].astype(str).eq("100")
         made[columns["finished"]] = done.map({True: "true", False: "false"})
-    if "consent" in table:
-        made["consent"] = table["consent"].map(_agreed)
     return table.assign(**made)
 
 
@@ -517,7 +519,7 @@ def _unanswered(
     """
     taken = {id for id, item in survey.items.items() if SEEN in item.scale.reasons()}
     taken |= {id for id, question in survey.background.items() if SEEN in question.reasons()}
-    names = [name for name in questions if name.removesuffix(SELF) not in taken and name != "consent"]
+    names = [name for name in questions if name.removesuffix(SELF) not in taken]
     cells = table[names].astype(str)
     seen = cells == SEEN
     count = int(seen.to_numpy().sum())

@@ -30,6 +30,7 @@ from cocoanalysis.fieldwork.platforms import (
     read_code_map,
     sniffed,
 )
+from cocoanalysis.fieldwork.questionnaire import AGREE
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import (
     META,
@@ -682,8 +683,10 @@ def _kind(id: str, survey: Any) -> str:
     return {"time": "text"}.get(META[id].kind, META[id].kind) if id in META else "text"
 
 
-TRUE = {"true", "yes", "y", "1", "complete", "2"}
-FALSE = {"false", "no", "n", "0", "incomplete"}
+TRUE = {"true", "yes", "y", "1", "complete", "ja", "wahr", "sandt", "oui"}
+FALSE = {"false", "no", "n", "0", "incomplete", "nej", "nein", "falsch", "falsk", "non"}
+TRUE |= {words.lower() for words in AGREE["yes"].values()}
+FALSE |= {words.lower() for words in AGREE["no"].values()}
 
 
 def _technical(texts: Sequence[str], kind: str) -> Answers:

@@ -166,7 +166,8 @@ def _by_text(
         return
     index = question_index(survey, language)
     for column in rest:
-        hits = index.get(plain(column), set()) | index.get(plain(texts.get(column, "")), set())
+        headed, beside = (index.get(plain(text), set()) for text in (column, texts.get(column, "")))
+        hits = (headed & beside) or set(headed or beside)
         if len(hits) > 1:
             raise ResponseError(
                 f"The column headed with a question text matches more than one question ({listed(sorted(hits))}); "
@@ -189,6 +190,7 @@ def question_index(survey: Any, language: str | None = None) -> dict[str, set[st
         for id, question in survey.background.items():
             for text in (question.question.get(lang, ""), question.label.get(lang, "")):
                 index.setdefault(plain(text), set()).add(id)
+        index.setdefault(plain(survey.consent.get(lang, "")), set()).add("consent")
     index.pop("", None)
     return index
 

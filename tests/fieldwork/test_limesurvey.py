@@ -121,3 +121,38 @@ def test_a_sav_file_comes_back_whole_and_two_is_no(tmp_path):
     assert "as limesurvey (sniffed)" in back.ledger["rule"].iloc[0]
     assert len(back.frame) == len(responses.frame) - 1
     assert back.ledger["rule"].str.contains("did not agree").any()
+
+
+@pytest.mark.parametrize("style", ["text", "code and text"])
+def test_an_export_headed_with_texts_and_answered_in_words_comes_back_whole(tmp_path, style):
+    """Question texts as headings and answer texts in the cells, in the language of the one who exports."""
+    responses, file = answered(), tmp_path / "results.csv"
+    table, questions = export(responses, "{}[{}]"), {question.id: question for question in ASKED.questions}
+    stems = {
+        one.id: section.stem["other"]["en"]
+        for section in ASKED.sections
+        if section.stem["other"]
+        for one in section.questions
+    }
+    words = {"id": "Response ID", "submitdate": "Date submitted", "lastpage": "Last page", "seed": "Seed"}
+    words |= {"startlanguage": "Start language", "startdate": "Date started"}
+    columns = {}
+    for name in table.columns:
+        id = name.rstrip("]").split("[")[-1]
+        head, told = words.get(name, name), table[name]
+        if id in questions and id != "consent":
+            text = questions[id].text["other"]["en"]
+            head = f"{stems[id]} [{text}]" if id in stems else text
+            labels = {CODES[id][one.code]: one.label["en"] for one in questions[id].options}
+            told = [labels.get(cell, cell) for cell in told]
+            head = f"{name}. {head}" if style != "text" else head
+        if id == "consent":
+            head, told = questions[id].text["other"]["en"], ["No", *["Yes"] * (len(table) - 1)]
+        columns[head] = told
+    pd.DataFrame(columns).to_csv(file, index=False)
+    back = coco.read_responses(file, SURVEY)
+    assert "as limesurvey (sniffed)" in back.ledger["rule"].iloc[0]
+    assert back.ledger["rule"].str.contains("did not agree").any()
+    kept = responses.items().drop(index=0).reset_index(drop=True)
+    pd.testing.assert_frame_equal(back.items(list(kept)).reset_index(drop=True), kept)
+    assert back.frame["complete"].tolist() == [True] * (len(back.frame) - 1) + [False]

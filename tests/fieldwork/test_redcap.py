@@ -59,6 +59,8 @@ def label_shape(raw, rows):
 def test_an_export_comes_back_whole(tmp_path, kind):
     responses, file = answered(), tmp_path / "DATA.csv"
     table = raw_shape(responses)
+    refused = table.iloc[[0]].assign(record_id="r", respondent="r", consent="no")
+    table = pd.concat([table, refused], ignore_index=True).iloc[[len(table), *range(len(table))]]
     if kind != "raw":
         table = label_shape(table, dictionary(tmp_path, kind))
     table.to_csv(file, index=False)
@@ -66,6 +68,7 @@ def test_an_export_comes_back_whole(tmp_path, kind):
     assert "as redcap (sniffed)" in back.ledger["rule"].iloc[0]
     hold_the_same(back, responses)
     assert back.frame["complete"].tolist() == [True] * (len(back.frame) - 1) + [False]
+    assert back.ledger["rule"].str.contains("did not agree").any()
     assert "somebody@example.org" not in back.frame.astype(str).to_numpy()
 
 
