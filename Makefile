@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# matrices here are small: more threads only wait for each other
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install report test check lab notebooks power bench lock clean
@@ -50,7 +53,7 @@ power: $(INSTALLED)  ## how often the verdict rule is right and wrong in every w
 	@$(PY) -m cocoanalysis power cocreation --every-world --workers 2 -o surveys/cocreation/power
 
 bench: $(INSTALLED)  ## speed, side by side with R when R is installed
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) bench/run.py
+	@$(PY) bench/run.py
 	@$(PY) bench/power.py
 
 lock: $(INSTALLED)  ## resolve requirements.lock anew (needs uv)

@@ -20,6 +20,10 @@ from typer.core import TyperGroup
 
 from cocoanalysis.errors import CocoError, CocoWarning
 
+# Matrices here are small: more threads of the linear algebra only wait for each other. Set before numpy is loaded.
+for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 MISUSE = {
     "NoSuchFile",
     "UnknownSurvey",
