@@ -23,6 +23,7 @@ from cocoanalysis.fieldwork.platforms import Head, Options, Source
 
 MAX_CELLS = 250_000_000  # about 2.5 GB as nullable integers
 MAX_UNPACKED = 1_000_000_000  # bytes of an unpacked spreadsheet
+THREADED = 8_000_000  # bytes from which a text is parsed by several threads (a short run must not end under them)
 MAX_RATIO = 200  # unpacked to packed size; ordinary spreadsheets stay below 50
 DELIMITERS = ",;\t|"
 MAGIC = {
@@ -219,7 +220,9 @@ def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int 
     try:
         table = pa.csv.read_csv(
             io.BytesIO(text),
-            read_options=pa.csv.ReadOptions(column_names=columns, skip_rows_after_names=skip),
+            read_options=pa.csv.ReadOptions(
+                column_names=columns, skip_rows_after_names=skip, use_threads=len(text) > THREADED
+            ),
             parse_options=pa.csv.ParseOptions(delimiter=mark, newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False
