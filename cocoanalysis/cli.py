@@ -417,7 +417,7 @@ def power(
     size: Annotated[
         list[str] | None, typer.Option(metavar="COLLABORATIONSxRATERS", help="As 60x15; may be given several times.")
     ] = None,
-    replicates: Annotated[int, typer.Option(help="How many studies are drawn and judged for each size.")] = 100,
+    replicates: Annotated[int, typer.Option(min=1, help="How many studies are drawn and judged for each size.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same counts.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
     backend: Annotated[str | None, typer.Option(help="joblib (this machine) or dask (a cluster).")] = None,
@@ -520,6 +520,8 @@ def _site(output: Path, survey: str | None, responses: Path | None, seed: int) -
     mpl.use("agg")
     from cocoanalysis.report.site import BUNDLED, write_site
 
+    if responses is not None and not responses.is_file():
+        raise CocoError(f"There is no file {responses}.", code="NoSuchFile")
     surveys = BUNDLED if survey is None else (survey,)
     return write_site(output, surveys, responses=responses, seed=seed, progress=progress)
 

@@ -56,3 +56,11 @@ def test_a_negative_seed_is_refused_without_a_traceback(tmp_path):
     result = run("simulate", "cocreation", "-n", 20, "--seed", -1, "-o", tmp_path / "x.csv")
     assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
     assert "A seed is a whole number" in result.output
+
+
+@pytest.mark.parametrize(
+    "words", [("power", "cocreation", "--replicates", 0), ("report", "cocreation", "--responses", "nosuch.csv")]
+)
+def test_misuse_ends_with_2(words):
+    result = run(*words)
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
