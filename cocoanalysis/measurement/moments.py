@@ -466,7 +466,7 @@ def _categories(
             empty = sorted(set(levels[name]) - set(here))
             raise ModelError(
                 f"Nobody{_in(group)} chose category {listed(f'{c:g}' for c in empty)} of '{name}', which others did; "
-                "thresholds cannot be compared. Collapse the category over all groups alike.",
+                "thresholds cannot be compared. Collapse the category over all groups alike (collapse='empty').",
                 code="EmptyCategory",
             )
     return found
