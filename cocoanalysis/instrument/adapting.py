@@ -121,7 +121,7 @@ def _copied(id: str, source: Source) -> dict[str, str | bytes | Path]:
     files: dict[str, str | bytes | Path] = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink() and not _hidden(path.relative_to(folder))
+        if path.is_file() and not path.is_symlink() and not _stays_behind(path.relative_to(folder))
     }
     if sum(path.stat().st_size for path in files.values() if isinstance(path, Path)) > MOST_BYTES:
         raise InstrumentError(f"The folder '{folder}' holds more than {MOST_BYTES:,} bytes.", code="TooLarge")
@@ -135,8 +135,9 @@ def _copied(id: str, source: Source) -> dict[str, str | bytes | Path]:
     return files
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _stays_behind(path: Path) -> bool:
+    """Hidden files, and counted verdicts: they belong to the original's plan and population, not to a changed copy."""
+    return path.parts[0] == "power" or any(part.startswith(".") for part in path.parts)
 
 
 def _with_scalars(source: Source, new: dict[tuple[str, ...], str]) -> str:

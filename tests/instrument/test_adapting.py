@@ -17,7 +17,8 @@ def test_copies_a_bundled_survey_with_all_it_needs(tmp_path, name):
     assert survey.id == "myown1"
     assert survey.items == original.items
     assert all(instrument.path.is_relative_to(folder) for instrument in survey.instruments)
-    assert {path.name for path in original.folder.iterdir()} <= {path.name for path in folder.iterdir()}
+    left = {path.name for path in original.folder.iterdir()} - {path.name for path in folder.iterdir()}
+    assert left <= {"power"}  # counts that belong to the original's plan and population
     comparison = coco.compare_surveys(original, survey)
     assert comparison.tidy().empty
 
@@ -70,3 +71,8 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_done(written, tmp_path)
 
 def test_ids_from_names():
     assert survey_id("My Own-Survey_2") == "myownsurvey2"
+
+
+def test_counted_verdicts_stay_with_the_original(tmp_path):
+    assert (coco.bundled("cocreation") / "power").is_dir()
+    assert not (coco.new_survey("mine", "cocreation", folder=tmp_path) / "power").exists()
