@@ -8,7 +8,7 @@ grey codes (`mob1`, and the number beside each answer) are for the person who ty
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     asked_twice,
     questionnaire,
 )
+from cocoanalysis.instrument.model import in_language
 
 BOX = "☐"
 LINE = "_" * 40
@@ -142,26 +143,22 @@ def _grey(paragraph: Any, text: str) -> None:
 def _identifiers(made: Any, asked: Questionnaire, language: str) -> None:
     for name in asked.identifiers:
         known = asked.survey.background.get(name)
-        label = _in(known.label, language) if known is not None else name
-        line = made.add_paragraph(f"{plain(label)} ({_in(WORDS['code'], language)}): {LINE} ")
+        label = in_language(known.label, language) if known is not None else name
+        line = made.add_paragraph(f"{plain(label)} ({in_language(WORDS['code'], language)}): {LINE} ")
         _grey(line, name)
-
-
-def _in(text: Mapping[str, str], language: str) -> str:
-    return text.get(language) or next(iter(text.values()), "")
 
 
 # Questions ------------------------------------------------------------------------------------------
 
 
 def _section(made: Any, asked: Questionnaire, section: Section, language: str, address: str) -> None:
-    stem = _in(section.stem[address], language)
+    stem = in_language(section.stem[address], language)
     if stem:
         made.add_paragraph(plain(stem), style="Heading 3").paragraph_format.keep_with_next = True
     first = section.questions[0]
     if section.likert and first.options and all(one.options == first.options for one in section.questions):
         if not stem:
-            made.add_paragraph(_in(WORDS["one"], language)).paragraph_format.keep_with_next = True
+            made.add_paragraph(in_language(WORDS["one"], language)).paragraph_format.keep_with_next = True
         _grid(made, asked, section.questions, language, address)
         return
     for question in section.questions:
@@ -179,13 +176,13 @@ def _for_address(asked: Questionnaire, question: Question, address: str) -> Ques
 
 def _question(made: Any, asked: Questionnaire, question: Question, language: str, address: str) -> None:
     words = made.add_paragraph(
-        f"{_condition(asked, question, language)}{plain(_in(question.text[address], language))} "
+        f"{_condition(asked, question, language)}{plain(in_language(question.text[address], language))} "
     )
     words.paragraph_format.keep_with_next = True
     _grey(words, question.id)
     options = _options(question)
     for option in options:
-        line = made.add_paragraph(f"{BOX} {plain(_in(option.label, language))} ")
+        line = made.add_paragraph(f"{BOX} {plain(in_language(option.label, language))} ")
         line.paragraph_format.keep_with_next = option is not options[-1]
         _grey(line, option.code)
     if not options:
@@ -202,10 +199,12 @@ def _condition(asked: Questionnaire, question: Question, language: str) -> str:
     told = []
     for name, values in question.show_if.items():
         other = next((one for one in asked.questions if one.id == name), None)
-        labels = {option.code: _in(option.label, language) for option in other.options} if other is not None else {}
-        text = _in(other.text["other"], language) if other is not None else name
+        labels = (
+            {option.code: in_language(option.label, language) for option in other.options} if other is not None else {}
+        )
+        text = in_language(other.text["other"], language) if other is not None else name
         told.append(f"{plain(text)} {' / '.join(plain(labels.get(value, value)) for value in values)}")
-    return f"({_in(WORDS['if'], language)}: {'; '.join(told)}) " if told else ""
+    return f"({in_language(WORDS['if'], language)}: {'; '.join(told)}) " if told else ""
 
 
 def _grid(made: Any, asked: Questionnaire, questions: Sequence[Question], language: str, address: str) -> None:
@@ -219,12 +218,14 @@ def _grid(made: Any, asked: Questionnaire, questions: Sequence[Question], langua
     widths = [Cm(26.1 - 1.9 * len(options)), *[Cm(1.9)] * len(options)]
     for cell, option in zip(table.rows[0].cells[1:], options):
         paragraph = cell.paragraphs[0]
-        _small(paragraph, _in(option.label, language))
+        _small(paragraph, in_language(option.label, language))
         _grey(paragraph, f" {option.code}")
     for question in questions:
         cells = table.add_row().cells
         paragraph = cells[0].paragraphs[0]
-        paragraph.add_run(f"{_condition(asked, question, language)}{plain(_in(question.text[address], language))} ")
+        paragraph.add_run(
+            f"{_condition(asked, question, language)}{plain(in_language(question.text[address], language))} "
+        )
         _grey(paragraph, question.id)
         for cell in cells[1:]:
             cell.paragraphs[0].add_run(BOX)

@@ -33,6 +33,7 @@ from cocoanalysis.fieldwork.platforms import (
     write_code_map,
 )
 from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Section, questionnaire
+from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark
 
@@ -138,12 +139,8 @@ def _settings(asked: Questionnaire) -> Iterator[dict[str, str]]:
         }
         for name, text in words.items():
             if text or name == "surveyls_title":
-                yield {"class": "SL", "name": name, "text": escaped(_in(text, language)), "language": language}
+                yield {"class": "SL", "name": name, "text": escaped(in_language(text, language)), "language": language}
         yield {"class": "SL", "name": "surveyls_language", "text": language, "language": language}
-
-
-def _in(text: Mapping[str, str], language: str) -> str:
-    return text.get(language) or next(iter(text.values()), "")
 
 
 def _pages(asked: Questionnaire) -> list[list[Section]]:
@@ -272,7 +269,7 @@ def _answers(question: Question, language: str) -> list[dict[str, str]]:
             "class": "A",
             "type/scale": "0",
             "name": codes[option.code],
-            "text": escaped(_in(option.label, language)),
+            "text": escaped(in_language(option.label, language)),
             "language": language,
         }
         for option in question.options
@@ -281,7 +278,7 @@ def _answers(question: Question, language: str) -> list[dict[str, str]]:
 
 def _addressed(asked: Questionnaire, text: Mapping[str, Mapping[str, str]], language: str) -> str:
     """The words, or an expression that chooses them by the rating source."""
-    other, own = (escaped(_in(text[address], language)) for address in ("other", "self"))
+    other, own = (escaped(in_language(text[address], language)) for address in ("other", "self"))
     address = asked.survey.address
     if other == own or address is None:
         return other

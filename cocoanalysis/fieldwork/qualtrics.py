@@ -40,6 +40,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     both_addresses,
     questionnaire,
 )
+from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import META, known_ids, mark, plain
 
@@ -151,7 +152,7 @@ def _shares_block(part: tuple[str | None, Section]) -> bool:
 
 
 def _section(section: Section, address: str, language: str) -> Iterator[str]:
-    stem = _in(section.stem[address], language)
+    stem = in_language(section.stem[address], language)
     if stem:
         yield from ("[[Question:DB]]", f"[[ID:{section.id}_stem]]", escaped(stem), "")
     for question in section.questions:
@@ -162,7 +163,7 @@ def _question(question: Question, address: str, language: str) -> Iterator[str]:
     layout = {"likert": "MC:SingleAnswer:Horizontal", "number": "TE:SingleLine", "text": "TE:SingleLine"}
     yield f"[[Question:{layout.get(question.kind, 'MC:SingleAnswer:Vertical')}]]"
     yield f"[[ID:{question.id}]]"
-    yield escaped(_in(question.text[address], language))
+    yield escaped(in_language(question.text[address], language))
     choices = list(_choices(question, language))
     if choices:
         yield "[[AdvancedChoices]]"
@@ -173,13 +174,9 @@ def _question(question: Question, address: str, language: str) -> Iterator[str]:
 
 def _choices(question: Question, language: str) -> Iterator[tuple[str, str]]:
     if question.kind == "consent":
-        return ((CONSENT[code], _in(words, language)) for code, words in AGREE.items())
+        return ((CONSENT[code], in_language(words, language)) for code, words in AGREE.items())
     codes = platform_codes(question)
-    return ((codes[option.code], _in(option.label, language)) for option in question.options)
-
-
-def _in(text: Mapping[str, str], language: str) -> str:
-    return text.get(language) or next(iter(text.values()), "")
+    return ((codes[option.code], in_language(option.label, language)) for option in question.options)
 
 
 def instructions(asked: Questionnaire) -> str:
@@ -249,7 +246,7 @@ def _recoded(asked: Questionnaire, id: str, value: str) -> str:
     for question in asked.questions:
         for option in question.options if question.id == id else ():
             if option.code == value:
-                return f"{platform_codes(question)[value]} ({_in(option.label, asked.survey.languages[0])})"
+                return f"{platform_codes(question)[value]} ({in_language(option.label, asked.survey.languages[0])})"
     return value
 
 

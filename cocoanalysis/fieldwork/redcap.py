@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import html
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     both_addresses,
     questionnaire,
 )
+from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.matching import mark
 
 COLUMNS = [
@@ -127,7 +127,9 @@ def _field(asked: Questionnaire, name: str, kind: str, label: str) -> dict[str, 
 def _repeated(asked: Questionnaire, language: str) -> set[str]:
     """Item words that occur in more than one section, which a label export could not tell apart."""
     asked_for = ((section, one) for section in asked.sections for one in section.questions)
-    words = [(section.id, _in(one.text[said], language)) for section, one in asked_for for said in ("other", "self")]
+    words = [
+        (section.id, in_language(one.text[said], language)) for section, one in asked_for for said in ("other", "self")
+    ]
     sections: dict[str, set[str]] = {}
     for id, text in words:
         sections.setdefault(text, set()).add(id)
@@ -138,9 +140,9 @@ def _section(
     asked: Questionnaire, section: Section, address: str | None, language: str, repeated: set[str]
 ) -> list[dict[str, str]]:
     said = address or "other"
-    stem, rows = _in(section.stem[said], language), []
+    stem, rows = in_language(section.stem[said], language), []
     for question in section.questions:
-        words = _in(question.text[said], language)
+        words = in_language(question.text[said], language)
         item = asked.survey.items.get(question.id.removesuffix(SELF))
         label = item.question(language, said) if words in repeated and item is not None else words
         row = _field(asked, question.id, _type(question), escaped(label))
@@ -155,18 +157,14 @@ def _section(
     return rows
 
 
-def _in(text: Mapping[str, str], language: str) -> str:
-    return text.get(language) or next(iter(text.values()), "")
-
-
 def _type(question: Question) -> str:
     return "text" if question.kind in ("number", "text") else "radio"
 
 
 def _choices(question: Question, language: str) -> list[tuple[str, str]]:
     if question.kind == "consent":
-        return [(code, _in(words, language)) for code, words in AGREE.items()]
-    return [(option.code, _in(option.label, language).replace("|", "/")) for option in question.options]
+        return [(code, in_language(words, language)) for code, words in AGREE.items()]
+    return [(option.code, in_language(option.label, language).replace("|", "/")) for option in question.options]
 
 
 def _limits(question: Question) -> dict[str, str]:

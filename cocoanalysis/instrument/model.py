@@ -6,7 +6,7 @@ A `Survey` is what every later room holds: it labels, keys, scores and groups. I
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -38,7 +38,7 @@ Lookup = Annotated[dict[K, V], AfterValidator(Frozen)]
 Words = Annotated[dict[str, str], AfterValidator(Frozen)]
 
 
-def in_language(words: dict[str, str], language: str) -> str:
+def in_language(words: Mapping[str, str], language: str) -> str:
     """The words in that language; else in the first language there is."""
     return words.get(language) or next(iter(words.values()), "")
 
