@@ -280,7 +280,10 @@ def export_survey(
     to: Annotated[
         str, typer.Option("--to", metavar="PLATFORM", help="Which platform; a wrong name lists those there are.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="The file or folder to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="PATH", help="The file to write.", show_default="SURVEY-PLATFORM"),
+    ] = None,
     form: Annotated[str, typer.Option(help="Which form of the questionnaire, as full, short or core.")] = "full",
     part: Annotated[
         int | None, typer.Option("--part", help="Of a planned-missing form, the number of one version: 0, 1, …")
@@ -292,8 +295,9 @@ def export_survey(
     """
     from cocoanalysis.fieldwork.platforms import named
 
-    write = named(to, "write").write
-    for path in write(_survey(survey), output, form=form, version=part) if write is not None else ():
+    platform, read = named(to, "write"), _survey(survey)
+    target = platform.target(output, read.id)
+    for path in platform.write(read, target, form=form, version=part) if platform.write is not None else ():
         typer.echo(path)
 
 

@@ -249,4 +249,4 @@ def _concept(asked: Questionnaire, variable: Any, question: Question) -> None:
         _in_all(variable, "concept", asked.survey.constructs[item.construct].label)
 
 
-register(Platform("ddi", write=write, title="DDI Codebook 2.5"))
+register(Platform("ddi", write=write, suffix=".xml", title="DDI Codebook 2.5"))

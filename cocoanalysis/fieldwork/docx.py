@@ -252,4 +252,4 @@ def _whole(row: Any, head: bool) -> None:
         properties.append(OxmlElement(tag))
 
 
-register(Platform("docx", write=write, title="Word, to be printed"))
+register(Platform("docx", write=write, suffix=".docx", title="Word, to be printed"))

@@ -457,4 +457,4 @@ def _vv(cell: Any) -> Any:
     return cell
 
 
-register(Platform("limesurvey", sniff=sniff, read=read, write=write, title="LimeSurvey"))
+register(Platform("limesurvey", sniff=sniff, read=read, write=write, suffix=".txt", title="LimeSurvey"))

@@ -114,13 +114,19 @@ class Raw:
 
 @dataclass(frozen=True)
 class Platform:
-    """One survey platform and its two doors."""
+    """One survey platform and its two doors; ``suffix`` ends the name of what is written."""
 
     name: str
     sniff: Callable[[Head], float] | None = None
     read: Callable[[Source, Any, Options], Raw] | None = None
     write: Callable[..., list[Path]] | None = None
     title: str = ""
+    suffix: str = ""
+
+    def target(self, output: Path | None, survey: str) -> Path:
+        """Where to write: ``output``, given the suffix if it has none; without it, a name made of the survey's."""
+        chosen = output if output is not None else Path(f"{survey}-{self.name}")
+        return chosen if chosen.suffix or chosen.is_dir() else chosen.with_name(chosen.name + self.suffix)
 
 
 PLATFORMS: dict[str, Platform] = {}

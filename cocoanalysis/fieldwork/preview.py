@@ -158,4 +158,4 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-register(Platform("page", write=write, title="one page that is filled in the browser"))
+register(Platform("page", write=write, suffix=".html", title="one page that is filled in the browser"))

@@ -535,4 +535,4 @@ def _nowhere(cells: pd.DataFrame, name: str) -> pd.Series:
     return cells[name].eq("") & (cells[other].eq("") if other in cells else True)
 
 
-register(Platform("qualtrics", sniff=sniff, read=read, write=write, title="Qualtrics"))
+register(Platform("qualtrics", sniff=sniff, read=read, write=write, suffix=".txt", title="Qualtrics"))

@@ -234,4 +234,4 @@ def _table(source: Source) -> tuple[pd.DataFrame, dict[str, str]]:
     return text_table(source, names=names).to_pandas().astype(object), texts
 
 
-register(Platform("redcap", sniff=sniff, read=read, write=write, title="REDCap"))
+register(Platform("redcap", sniff=sniff, read=read, write=write, suffix=".csv", title="REDCap"))

@@ -227,5 +227,5 @@ def _sniffer(kinds: tuple[str, ...]) -> Any:
     return sniff
 
 
-register(Platform("spss", sniff=_sniffer(("sav", "por")), read=read, write=write, title="SPSS"))
+register(Platform("spss", sniff=_sniffer(("sav", "por")), read=read, write=write, suffix=".sav", title="SPSS"))
 register(Platform("stata", sniff=_sniffer(("dta",)), read=read, title="Stata"))

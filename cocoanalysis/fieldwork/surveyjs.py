@@ -203,4 +203,4 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     return Raw(table, bindings=both_addresses(table.columns, survey), aliases=names)
 
 
-register(Platform("surveyjs", sniff=sniff, read=read, write=write, title="SurveyJS"))
+register(Platform("surveyjs", sniff=sniff, read=read, write=write, suffix=".json", title="SurveyJS"))

@@ -230,4 +230,8 @@ def _marks(columns: Iterable[str]) -> dict[str, str]:
     return found
 
 
-register(Platform("xlsform", sniff=sniff, read=read, write=write, title="ODK, KoboToolbox and SurveyCTO (XLSForm)"))
+register(
+    Platform(
+        "xlsform", sniff=sniff, read=read, write=write, suffix=".xlsx", title="ODK, KoboToolbox and SurveyCTO (XLSForm)"
+    )
+)

@@ -35,6 +35,14 @@ def test_the_command_reaches_every_writer(tmp_path, name):
         assert set(SURVEY.form_items("planned", 1)) <= set(content["columns"])
 
 
+def test_a_file_that_is_not_named_gets_the_name_of_the_survey_and_the_platform(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["export", "cocreation", "--to", "ddi"]).exit_code == 0
+    assert CliRunner().invoke(app, ["export", "cocreation", "--to", "limesurvey", "-o", "mine"]).exit_code == 0
+    assert (tmp_path / "cocreation-ddi.xml").is_file()
+    assert (tmp_path / "mine.txt").is_file()
+
+
 def test_a_wrong_name_lists_those_there_are(tmp_path):
     told = CliRunner().invoke(app, ["export", "cocreation", "--to", "qualtrix", "-o", str(tmp_path / "x.txt")])
     assert told.exit_code == 2
