@@ -129,9 +129,11 @@ def quality(study: Study) -> Iterator[Any]:
     if compared["n"].isna().any():
         yield "Scores without careless answers are withheld where fewer than ten people would make the difference."
     wide = compared.pivot(index="score", columns="sample", values=["n", "mean", "sd"])
-    wide.columns = pd.Index([", ".join((tables.heading(pair[0]), str(pair[1]))) for pair in wide.columns.to_list()])
+    wide["n"] = wide["n"].astype("Int64")
+    pairs = [(str(pair[0]), str(pair[1])) for pair in wide.columns.to_list()]
+    wide.columns = pd.Index([name if sample.startswith("all") else f"{name}, without" for name, sample in pairs])
     wide = wide.loc[compared["score"].drop_duplicates()].rename(index=study.survey.label)
-    title = "Scores with and without careless answers"
+    title = "Scores with all answers, and without those of two careless flags or more"
     yield tables.framed(wide, title=title, id="coco-careless", source=study.responses)
 
 

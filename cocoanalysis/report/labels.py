@@ -26,17 +26,23 @@ def label(result: Any, name: object, language: str = "en") -> str:
 
 
 def phrase(result: Any, text: object, language: str = "en") -> str:
-    """A term such as 'within(soft)' or 'practice × roles' with the survey's words for the names in it."""
+    """A term such as 'within(soft)' or 'country[T.norway]' with the survey's words for the names in it."""
     known = getattr(result, "survey", None)
     if known is None:
         return plain(text)
 
-    def word(found: re.Match[str]) -> str:
-        name = found.group()
-        groups = (known.constructs, getattr(known, "scores", {}), getattr(known, "background", {}))
-        return label(result, name, language) if any(name in group for group in groups) else name
+    groups = (known.constructs, getattr(known, "scores", {}), getattr(known, "background", {}))
 
-    return re.sub(r"[A-Za-z_][A-Za-z0-9_]*", word, plain(text))
+    def words(found: re.Match[str]) -> str:
+        name, code = found["name"], found["code"]
+        if not any(name in group for group in groups):
+            return found.group()
+        background = getattr(known, "background", {}).get(name)
+        if code is None or background is None:
+            return label(result, name, language) + found.group()[len(name) :]
+        return f"{label(result, name, language)}: {plain(background.labels(language).get(code, code))}"
+
+    return re.sub(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(\[T\.(?P<code>[^\]]*)\])?", words, plain(text))
 
 
 def item_label(result: Any, name: object, language: str = "en") -> str:

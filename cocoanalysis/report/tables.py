@@ -168,8 +168,11 @@ HEADINGS: dict[str, tuple[str, str]] = {
 
 
 def heading(name: object) -> str:
-    """The heading of a column; of an unknown one its name in plain words."""
-    return HEADINGS[str(name)][0] if str(name) in HEADINGS else plain(str(name).replace("_", " ")).capitalize()
+    """The heading of a column; of an unknown one its name in plain words; 'mean, without' is a known one's."""
+    known, comma, rest = str(name).partition(", ")
+    if known in HEADINGS:
+        return HEADINGS[known][0] + comma + plain(rest)
+    return plain(str(name).replace("_", " ")).capitalize()
 
 
 def kind_of(name: object, column: pd.Series) -> str:
