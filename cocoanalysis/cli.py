@@ -278,7 +278,8 @@ def preview(
 def export_survey(
     survey: SurveyArgument,
     to: Annotated[
-        str, typer.Option("--to", metavar="PLATFORM", help="Which platform; a wrong name lists those there are.")
+        str,
+        typer.Option("--to", metavar="PLATFORM", help="Which platform, or dataset; a wrong name lists those there are."),
     ],
     output: Annotated[
         Path | None,
@@ -288,17 +289,48 @@ def export_survey(
     part: Annotated[
         int | None, typer.Option("--part", help="Of a planned-missing form, the number of one version: 0, 1, …")
     ] = None,
+    responses: Annotated[
+        Path | None,
+        typer.Option(help="For a dataset: the file of answers; without it, the sample that the survey names."),
+    ] = None,
+    k: Annotated[int, typer.Option(help="For a dataset: how many must share a person's background answers.")] = 5,
+    licence: Annotated[str, typer.Option(help="For a dataset: under which it may be used, as CC-BY-4.0.")] = "",
+    leave_out: Annotated[
+        list[str] | None, typer.Option("--leave-out", metavar="COLUMN", help="For a dataset: a column not to share.")
+    ] = None,
+    coarsen: Annotated[
+        bool, typer.Option("--coarsen", help="For a dataset: band, merge and drop background until nobody is at risk.")
+    ] = False,
 ) -> None:
     """Write the questionnaire in the form that a survey platform takes; prints what was written.
 
     A code map is written beside it where the platform changes ids; **coco read** finds it again.
+    **--to dataset** writes the answers instead: a folder that may be shared, after the check that nobody is
+    recognisable in it.
     """
     from cocoanalysis.fieldwork.platforms import named
 
+    if to == "dataset":
+        typer.echo(_dataset(survey, responses, output, k=k, licence=licence, leave_out=leave_out or (), coarsen=coarsen))
+        return
     platform, read = named(to, "write"), _survey(survey)
     target = platform.target(output, read.id)
     for path in platform.write(read, target, form=form, version=part) if platform.write is not None else ():
         typer.echo(path)
+
+
+def _dataset(survey: str, responses: Path | None, output: Path | None, **options: Any) -> Path:
+    """The answers to a survey as a folder that may be shared."""
+    from cocoanalysis.fieldwork.dataset import write_dataset
+    from cocoanalysis.fieldwork.reading import read_responses
+
+    read = _survey(survey)
+    if responses is None and not read.samples:
+        raise CocoError(f"The survey '{read.id}' names no sample; give a file with --responses.", code="NoSuchFile")
+    path = responses if responses is not None else Path(read.folder) / read.samples[0].file
+    if not path.is_file():
+        raise CocoError(f"There is no file {path}.", code="NoSuchFile")
+    return write_dataset(read_responses(path, read), output or Path(f"{read.id}-dataset"), **options)
 
 
 @app.command()

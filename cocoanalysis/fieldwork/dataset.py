@@ -1,13 +1,19 @@
 """A data set that may be shared: one folder with data, dictionary, codebook and a page that explains it.
 
-The layout follows Psych-DS (psychds.github.io was not reached from here; the layout is that of its
-published schema 0.4): dataset_description.json, data/…_data.csv, README.md, CHANGES.md. People are
-checked for first: who could be recognised by the background answers keeps the folder from being written.
+The layout follows Psych-DS, schema 1.5.1 (psych-ds.github.io): dataset_description.json at the root names every
+column of data/study-ID_data.csv, whose name holds letters and digits only; what explains the data stands in
+documentation/. People are checked for first: who could be recognised by the background answers keeps the
+folder from being written.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,53 +21,127 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import DisclosureError, listed
+from cocoanalysis.errors import DisclosureError, ResponseError, listed
 from cocoanalysis.fieldwork.platforms import known_platforms
-from cocoanalysis.responses.disclosure import anonymity, free
+from cocoanalysis.responses.disclosure import anonymity, coarsened, free
 from cocoanalysis.responses.ledger import entry
 from cocoanalysis.responses.writing import as_text, write_sav
 
 LICENCES = "Say under which licence the data may be used; until then nobody may use them."
+IGNORED = "# files beside the data that the Psych-DS validator need not look at\n*.sav\n"
 
 
-def write_dataset(responses: Any, folder: str | Path, *, k: int = 5, language: str = "en", licence: str = "") -> Path:
+def write_dataset(
+    responses: Any,
+    folder: str | Path,
+    *,
+    k: int = 5,
+    language: str = "en",
+    licence: str = "",
+    leave_out: Iterable[str] = (),
+    coarsen: bool = False,
+) -> Path:
     """Write a shareable data set into a new folder, after the check that nobody is recognisable in it.
 
     Identifiers are replaced by numbers in random order, rows are shuffled, and open answers, dates and
     personal columns are left out. Real answers are refused when fewer than ``k`` people share a
-    combination of background answers.
+    combination of background answers. The folder is written whole or not at all.
+
+    Parameters
+    ----------
+    responses : Responses
+    folder : a new or empty folder
+    k : how many people at least must share a combination of background answers
+    language : of labels and questions
+    licence : its name or address, as CC-BY-4.0
+    leave_out : columns that are not shared
+    coarsen : take the steps that `anonymity` suggests (bands, merged categories, columns left out), each
+        with a line in the ledger, until nobody is at risk
 
     Returns
     -------
-    the folder: dataset_description.json, README.md, CHANGES.md, data/study-ID_data.csv and .sav,
-    data/study-ID_dictionary.csv, ledger.csv, and the DDI codebook where that platform is there
+    the folder: dataset_description.json, README.md, CHANGES.md, data/study-ID_data.csv and .sav, and in
+    documentation/ codebook.md, data-dictionary.csv, ledger.csv and the DDI codebook study-ID.xml
 
     Raises
     ------
     DisclosureError : Recognisable, FolderNotEmpty
+    ResponseError : UnknownVariable
     """
     target = Path(folder)
-    if target.exists() and any(target.iterdir()):
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DisclosureError(f"The folder {target} is not empty; name a new one.", code="FolderNotEmpty")
-    shared = shareable(responses)
+    shared = shareable(without(responses, leave_out))
+    if coarsen and not free(shared.provenance):
+        shared = coarsened(shared, k)
     refuse_recognisable(shared, k)
-    (target / "data").mkdir(parents=True, exist_ok=True)
-    stem = f"study-{shared.survey.id}"
-    as_text(shared).to_csv(target / "data" / f"{stem}_data.csv", index=False, lineterminator="\n", encoding="utf-8")
-    write_sav(shared, target / "data" / f"{stem}_data.sav", language)
-    book = shared.codebook(language)
-    book.to_csv(target / "data" / f"{stem}_dictionary.csv", index=False, lineterminator="\n", encoding="utf-8")
-    shared.ledger.to_csv(target / "ledger.csv", index=False, lineterminator="\n", encoding="utf-8")
-    _write(
-        target / "dataset_description.json",
-        json.dumps(description(shared, language, licence), indent=2, ensure_ascii=False),
-    )
-    _write(target / "README.md", readme(shared, language, licence))
-    _write(target / "CHANGES.md", f"# Changes\n\n- {shared.survey.version}: first shared.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        _fill(half, shared, language, licence)
+        if target.exists():
+            target.rmdir()
+        half.chmod(0o755)
+        os.replace(half, target)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    return target
+
+
+def _fill(folder: Path, shared: Any, language: str, licence: str) -> None:
+    """Every file of the data set."""
+    (folder / "data").mkdir()
+    (folder / "documentation").mkdir()
+    stem, book = stem_of(shared.survey), described(shared, language)
+    _table(as_text(shared), folder / "data" / f"{stem}_data.csv")
+    write_sav(shared, folder / "data" / f"{stem}_data.sav", language)
+    _table(book, folder / "documentation" / "data-dictionary.csv")
+    _table(shared.ledger, folder / "documentation" / "ledger.csv")
+    _write(folder / "documentation" / "codebook.md", codebook(shared, book, language))
+    _write(folder / "dataset_description.json", json.dumps(description(shared, book, language, licence), indent=2,
+                                                           ensure_ascii=False))  # fmt: skip
+    _write(folder / "README.md", readme(shared, language, licence))
+    _write(folder / "CHANGES.md", f"# Changes\n\n- {shared.survey.version}: first shared.")
+    _write(folder / ".psychds-ignore", IGNORED)
     ddi = known_platforms().get("ddi")
     if ddi is not None and ddi.write is not None:
-        ddi.write(shared.survey, target / f"{stem}.xml")
-    return target
+        for path in ddi.write(shared.survey, folder / "documentation" / f"{stem}.xml")[1:]:
+            path.unlink()  # the code map: the data have our own names already
+
+
+def stem_of(survey: Any) -> str:
+    """The beginning of a data file's name in Psych-DS: a keyword and a value of letters and digits."""
+    return f"study-{re.sub(r'[^A-Za-z0-9]', '', str(survey.id)) or 'survey'}"
+
+
+def without(responses: Any, columns: Iterable[str]) -> Any:
+    """The responses without some columns, with a line in the ledger.
+
+    Raises
+    ------
+    ResponseError : UnknownVariable
+    """
+    names = list(dict.fromkeys(columns))
+    absent = [name for name in names if name not in responses.answers]
+    if absent:
+        raise ResponseError(
+            f"There is no column {listed(absent)} to leave out; the responses have {listed(responses.answers, 60)}.",
+            code="UnknownVariable",
+        )
+    if not names:
+        return responses
+    n = len(responses.answers)
+    line = entry("recode", f"left out of what is shared: {listed(names, 30)}", n, rows=n, cells=n * len(names))
+    return replace(
+        responses,
+        answers=responses.answers.drop(columns=names),
+        reasons=responses.reasons.drop(columns=names),
+        entries=(*responses.entries, line),
+    )
+
+
+def _table(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def shareable(responses: Any, seed: int | None = None) -> Any:
@@ -107,34 +187,66 @@ def refuse_recognisable(responses: Any, k: int) -> None:
         steps = [f"{row.action} '{row.variable}' ({row.detail})" for row in found.tidy().itertuples()]
         raise DisclosureError(
             f"{found.at_risk} of {found.n} people could be recognised: fewer than {k} share their background answers. "
-            f"What would help, in this order: {listed(steps, 6)}. Leave those columns out of the responses and try "
-            f"again.",
+            f"What would help, in this order: {listed(steps, 6)}. Take these steps with "
+            "coarsen=True (coco export … --coarsen), or leave columns out with leave_out=[…] (--leave-out).",
             code="Recognisable",
         )
 
 
-def description(responses: Any, language: str, licence: str) -> dict[str, Any]:
-    """dataset_description.json: what the data are, in the words of schema.org."""
-    survey, book = responses.survey, responses.codebook(language)
+def described(responses: Any, language: str) -> pd.DataFrame:
+    """The data dictionary: one row a column of the data file, in its order."""
+    book = responses.codebook(language)
+    told = {"column": "provenance", "kind": "technical", "question": "what the data are: synthetic, public real, yours"}
+    last = {**dict.fromkeys(book.columns, ""), **told, "n": len(responses), "n_missing": 0}
+    return pd.concat([book, pd.DataFrame([last])], ignore_index=True)
+
+
+def description(responses: Any, book: pd.DataFrame, language: str, licence: str) -> dict[str, Any]:
+    """dataset_description.json: what the data are, in the words of schema.org; ``book`` is the dictionary."""
+    survey = responses.survey
     return {
         "@context": "https://schema.org/",
         "@type": "Dataset",
         "name": survey.title.get(language) or survey.id,
         "description": _purpose(responses, language),
-        "schemaVersion": "Psych-DS 0.4.0",
+        "schemaVersion": "Psych-DS 1.5.1",
         "version": survey.version,
-        "license": licence or LICENCES,
-        "variableMeasured": [
-            {
-                "@type": "PropertyValue",
-                "name": row.column,
-                "description": row.question,
-                **({"valueReference": row.answers} if row.answers else {}),
-                **({"missing": row.missing} if row.missing else {}),
-            }
-            for row in book.itertuples()
-        ],
+        **({"license": licence} if licence else {}),
+        "variableMeasured": [_variable(row) for row in book.to_dict("records")],
     }
+
+
+def _variable(row: dict[Any, Any]) -> dict[str, Any]:
+    """One column as schema.org's PropertyValue, its codes as values with a name."""
+    codes = [*_codes(row["answers"], ""), *_codes(row["missing"], "missing: ")]
+    return {
+        "@type": "PropertyValue",
+        "name": row["column"],
+        "description": row["question"] or row["column"],
+        **({"valueReference": codes} if codes else {}),
+    }
+
+
+def _codes(text: str, before: str) -> list[dict[str, str]]:
+    pairs = [part.split(" = ", 1) for part in text.split("; ") if " = " in part]
+    return [{"@type": "PropertyValue", "value": code, "name": f"{before}{label}"} for code, label in pairs]
+
+
+def codebook(responses: Any, book: pd.DataFrame, language: str) -> str:
+    """The codebook for readers: construct by construct what was asked, how answers are coded, how scores are made."""
+    survey = responses.survey
+    lines = [f"# Codebook: {survey.title.get(language) or survey.id}", "", f"Instrument {survey.id} {survey.version}."]
+    for construct, rows in book.groupby("construct", sort=False):
+        lines += ["", f"## {survey.label(construct, language) if construct else 'About the respondent and the row'}"]
+        if construct in survey.constructs:
+            score = survey.constructs[construct].score
+            lines += ["", f"Score {construct}: {score.rule} of the items, at least {score.min_items} answered."]
+        for row in rows.to_dict("records"):
+            key = " (reverse-keyed; turned round when scores are made, not in the data)" if row["key"] == "reverse" else ""
+            lines += ["", f"**{row['column']}**{key}: {row['question'] or row['kind']}"]
+            lines += [f"- {part}" for part in str(row["answers"]).split("; ") if part]
+            lines += [f"- {part} (missing)" for part in str(row["missing"]).split("; ") if part]
+    return "\n".join(lines)
 
 
 def _purpose(responses: Any, language: str) -> str:
@@ -145,21 +257,20 @@ def _purpose(responses: Any, language: str) -> str:
 
 def readme(responses: Any, language: str, licence: str) -> str:
     """README.md of the data set."""
-    survey, n = responses.survey, len(responses)
-    reasons = pd.Series(
-        responses.reasons[[id for id in survey.items if id in responses.reasons]].to_numpy(dtype=object).ravel()
-    )
-    counts = reasons.value_counts()
+    survey, n, stem = responses.survey, len(responses), stem_of(responses.survey)
+    items = [id for id in survey.items if id in responses.reasons]
+    counts = pd.Series(responses.reasons[items].to_numpy(dtype=object).ravel()).value_counts()
     missing = "\n".join(f"- {reason}: {count} cells" for reason, count in counts.items()) or "- none"
     return (
         f"# {survey.title.get(language) or survey.id}\n\n{_purpose(responses, language)}\n\n"
         f"{n} responses; instrument {survey.id} {survey.version}. Provenance: {responses.provenance}.\n\n"
-        f"## Files\n\n- data/study-{survey.id}_data.csv: one row a response; missing answers hold a code or a word "
-        f"for their "
-        f"reason, empty means skipped\n- data/study-{survey.id}_data.sav: the same for SPSS\n"
-        f"- data/study-{survey.id}_dictionary.csv: what each column holds\n- ledger.csv: every row and cell that was "
-        f"changed "
-        f"or left out\n\n## Missing answers\n\n{missing}\n\n## Licence\n\n{licence or LICENCES}\n"
+        f"## Files\n\n- data/{stem}_data.csv: one row a response; missing answers hold a code or a word for their "
+        f"reason, empty means skipped\n- data/{stem}_data.sav: the same for SPSS\n"
+        "- documentation/codebook.md: what was asked, and how answers are coded and scored\n"
+        "- documentation/data-dictionary.csv: what each column holds, one row a column\n"
+        f"- documentation/{stem}.xml: the questionnaire as a DDI codebook\n"
+        "- documentation/ledger.csv: every row and cell that was changed or left out\n\n"
+        f"## Missing answers\n\n{missing}\n\n## Licence\n\n{licence or LICENCES}\n"
     )
 
 

@@ -37,7 +37,8 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
     Parameters
     ----------
     thing : a table of `coco.tables` (html, docx, tex, csv), a figure of `coco.plots` (png, pdf, svg),
-        a result (as its table), a DataFrame (csv, html, tex, docx), Responses (csv), or a Survey (``to`` a platform)
+        a result (as its table), a DataFrame (csv, html, tex, docx), Responses (csv, or ``to='dataset'`` a folder
+        that may be shared), or a Survey (``to`` a platform)
     path : where to; the suffix says the form. ``path`` + '.provenance.json' says where it came from
     to : the form, when the suffix does not say it
 
@@ -64,6 +65,10 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
     if hasattr(thing, "instruments"):
         return _questionnaire(thing, target, to)
     kind, thing = _kind(thing)
+    if kind == "data set" and to == "dataset":
+        from cocoanalysis.fieldwork.dataset import write_dataset
+
+        return write_dataset(thing, target)
     form = (to or target.suffix.lstrip(".")).casefold()
     if form not in FORMS[kind]:
         raise ExportError(

@@ -8,8 +8,9 @@ follow the practice of statistical offices and research data centres.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from scipy import optimize
 
 from cocoanalysis.errors import DisclosureError, ResponseError, listed, one_of
+from cocoanalysis.responses.ledger import entry
 from cocoanalysis.result import PROVENANCES, Result
 
 WITHHELD = "withheld"
@@ -432,18 +434,13 @@ def anonymity(
     ResponseError : UnknownVariable
     """
     frame = responses.answers
-    known = {id: one for id, one in responses.survey.background.items() if id in frame}
-    names = (
-        list(variables)
-        if variables is not None
-        else [i for i, one in known.items() if one.kind in ("categorical", "numeric")]
-    )
+    names = _quasi_identifiers(responses) if variables is None else list(variables)
     absent = [name for name in [*names, *sensitive] if name not in frame]
     if absent:
         raise ResponseError(
             f"There is no column {listed(absent)}; the responses have {listed(frame.columns)}.", code="UnknownVariable"
         )
-    table = pd.DataFrame({name: frame[name].astype(object).where(frame[name].notna(), "no answer") for name in names})
+    table = _background_table(responses, names)
     sizes = combination_sizes(table)
     diverse = [_diversity(table, frame[name]) for name in sensitive]
     return Anonymity(
@@ -456,6 +453,21 @@ def anonymity(
         at_risk=int((sizes < k).sum()),
         provenance=responses.provenance,
     )
+
+
+NO_ANSWER = "no answer"
+
+
+def _quasi_identifiers(responses: Any) -> list[str]:
+    """What somebody else may know of a person: categorical and numeric background."""
+    known = responses.survey.background
+    return [id for id, one in known.items() if id in responses.answers and one.kind in ("categorical", "numeric")]
+
+
+def _background_table(responses: Any, variables: Iterable[str] | None) -> pd.DataFrame:
+    frame = responses.answers
+    names = _quasi_identifiers(responses) if variables is None else list(variables)
+    return pd.DataFrame({name: frame[name].astype(object).where(frame[name].notna(), NO_ANSWER) for name in names})
 
 
 def combination_sizes(table: pd.DataFrame) -> np.ndarray:
@@ -476,7 +488,7 @@ def _classes(table: pd.DataFrame) -> pd.DataFrame:
 
 def _diversity(table: pd.DataFrame, answers: pd.Series) -> int:
     keys = pd.Series(list(map(tuple, table.to_numpy())), index=table.index)
-    return int(answers.astype(object).where(answers.notna(), "no answer").groupby(keys).nunique().min())
+    return int(answers.astype(object).where(answers.notna(), NO_ANSWER).groupby(keys).nunique().min())
 
 
 STEPS = 12
@@ -484,32 +496,54 @@ LOSS = {"merge": 1.0, "band": 1.0, "drop": 2.0}
 
 
 def _suggestions(table: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Steps, one after the other, until nobody is at risk: each the one that gains most for what it loses.
+    """Steps, one after the other, until nobody is at risk: each the one that gains most for what it loses."""
+    rows = [(step, *told) for step, (*told, _) in enumerate(_steps(table, k), start=1)]
+    return pd.DataFrame(rows, columns=["step", "action", "variable", "detail", "at_risk", "k"])
+
+
+def _steps(table: pd.DataFrame, k: int) -> Iterator[tuple[str, str, str, int, int, pd.DataFrame]]:
+    """Each step with what it leads to: action, variable, detail, people at risk, k, and the table after it.
 
     The gain is that of the logarithm of the number of people with whom somebody shares the background
     answers, on average; leaving a variable out counts as twice the loss of merging or banding.
     """
-    rows = []
-    for step in range(1, STEPS + 1):
+    for _ in range(STEPS):
         sizes = combination_sizes(table)
         options = [one for name in table for one in _remedies(table, name)]
         if not options or not (sizes < k).any():
-            break
+            return
         crowds = [combination_sizes(changed) for *_, changed in options]
         gains = [np.log(crowd.mean() / sizes.mean()) / LOSS[one[0]] for one, crowd in zip(options, crowds)]
         best = int(np.argmax(gains))
         action, name, detail, table = options[best]
-        rows.append((step, action, name, detail, int((crowds[best] < k).sum()), int(crowds[best].min())))
-    return pd.DataFrame(rows, columns=["step", "action", "variable", "detail", "at_risk", "k"])
+        yield action, name, detail, int((crowds[best] < k).sum()), int(crowds[best].min()), table
+
+
+def coarsened(responses: Any, k: int = 5, variables: Iterable[str] | None = None) -> Any:
+    """The responses with the steps taken that `anonymity` suggests, each with a line in the ledger.
+
+    Numbers are replaced by bands, rare categories by 'merged', and columns left out, until at least ``k``
+    people share each combination of background answers, or no step is left. Empty cells keep their reason.
+    """
+    frame, reasons, lines = responses.answers, responses.reasons, []
+    table = _background_table(responses, variables)
+    for action, name, detail, _, _, after in _steps(table, k):
+        touched = len(frame) if name not in after else int((after[name] != table[name]).sum())
+        lines.append(entry("recode", f"{action} {name}: {detail}", len(frame), rows=touched, cells=touched))
+        table = after
+        if name not in after:
+            frame, reasons = frame.drop(columns=name), reasons.drop(columns=name)
+            continue
+        frame = frame.assign(**{name: table[name].where(table[name] != NO_ANSWER).astype("str")})
+    return replace(responses, answers=frame, reasons=reasons, entries=(*responses.entries, *lines))
 
 
 def _remedies(table: pd.DataFrame, name: Any) -> list[tuple[str, str, str, pd.DataFrame]]:
     column = table[name]
     found = [("drop", str(name), "leave it out of what is shared", table.drop(columns=name))]
     numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().sum() > 0 and (numbers.notna() | (column == "no answer")).all() and numbers.nunique() > 5:
-        bands = pd.qcut(numbers, 4, labels=False, duplicates="drop").astype(object)
-        banded = bands.where(numbers.notna(), "no answer")
+    if numbers.notna().sum() > 0 and (numbers.notna() | (column == NO_ANSWER)).all() and numbers.nunique() > 5:
+        banded = _bands(numbers).where(numbers.notna(), NO_ANSWER)
         found.append(("band", str(name), "four bands of about equal size", table.assign(**{str(name): banded})))
         return found
     counts = column.value_counts()
@@ -520,3 +554,11 @@ def _remedies(table: pd.DataFrame, name: Any) -> list[tuple[str, str, str, pd.Da
             ("merge", str(name), f"its two rarest categories: {listed(rare)}", table.assign(**{str(name): merged}))
         )
     return found
+
+
+def _bands(numbers: pd.Series) -> pd.Series:
+    """Four bands of about equal size, named by the limits between them and never by the ends."""
+    limits = sorted(set(np.quantile(numbers.dropna(), [0.25, 0.5, 0.75])))
+    names = [f"below {limits[0]:g}", *(f"{low:g} to below {high:g}" for low, high in pairwise(limits))]
+    place = np.searchsorted(limits, numbers.to_numpy(dtype=float), side="right")
+    return pd.Series(np.array([*names, f"{limits[-1]:g} or more"], dtype=object)[place], index=numbers.index)

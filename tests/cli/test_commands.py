@@ -197,3 +197,14 @@ def test_reproduce_names_the_extra_that_is_missing(tmp_path):
     assert done.returncode == 2
     assert "cocoanalysis[notebooks]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_export_writes_a_data_set_that_may_be_shared(tmp_path):
+    done = run("export", "unit-climate", "--to", "dataset", "-o", tmp_path / "shared", "--licence", "GPL-2.0-or-later")
+    assert done.exit_code == 0, done.stderr
+    about = json.loads((tmp_path / "shared" / "dataset_description.json").read_text("utf-8"))
+    assert about["license"] == "GPL-2.0-or-later"
+    again = run("export", "unit-climate", "--to", "dataset", "-o", tmp_path / "shared")
+    assert (again.exit_code, "not empty" in again.stderr) == (1, True)
+    absent = run("export", "unit-climate", "--to", "dataset", "--responses", tmp_path / "no.csv")
+    assert (absent.exit_code, "no file" in absent.stderr) == (2, True)

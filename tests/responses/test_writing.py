@@ -1,6 +1,8 @@
 """What is written is read back: answers, reasons and provenance, as CSV and as an SPSS file."""
 
+import csv
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from cocoanalysis.fieldwork.reading import read_responses
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.responses.responses import Responses
 from cocoanalysis.responses.writing import as_text, write_responses, write_sav
+from tests.shared import ROOT
 from tests.small import ITEMS, written
 
 WORDS = ["refused", "cannot_judge", "skipped", "not_asked", "not_reached", "invalid", "missing_97"]
@@ -79,9 +82,10 @@ def test_shared_folder_holds_no_canary(survey, tmp_path):
     made = sample(survey, "yours", n=400)
     folder = write_dataset(made, tmp_path / "shared", k=5, licence="CC-BY-4.0")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert {"README.md", "CHANGES.md", "dataset_description.json", "ledger.csv", "data/study-small_data.csv"} <= set(
-        names
-    )
+    documents = ["codebook.md", "data-dictionary.csv", "ledger.csv", "study-small.xml"]
+    assert names == sorted([".psychds-ignore", "CHANGES.md", "README.md", "dataset_description.json",
+                            "data/study-small_data.csv", "data/study-small_data.sav",
+                            *(f"documentation/{name}" for name in documents)])  # fmt: skip
     for path in folder.rglob("*"):
         assert not path.is_file() or b"canary" not in path.read_bytes(), path
     about = json.loads((folder / "dataset_description.json").read_text())
@@ -116,3 +120,41 @@ def test_shared_rows_cannot_be_matched_by_order(survey):
     assert "remark" not in out.frame
     assert not out.frame["tru1"].equals(made.frame["tru1"])
     assert "left out: remark" in out.ledger["rule"].iloc[-1]
+
+
+def test_dataset_keeps_the_rules_of_psych_ds(tmp_path):
+    """The rules that are errors in schema 1.5.1: file names, required fields, columns and metadata both ways."""
+    survey = read_survey("unit-climate")
+    made = read_responses(ROOT / "surveys" / "unit-climate" / "responses.csv", survey)
+    folder = write_dataset(made, tmp_path / "shared")
+    about = json.loads((folder / "dataset_description.json").read_text("utf-8"))
+    assert {"name", "description", "variableMeasured"} <= set(about)
+    assert (about["@type"], about["@context"]) == ("Dataset", "https://schema.org/")
+    data = list((folder / "data").rglob("*.csv"))
+    assert [path.name for path in data] == ["study-unitclimate_data.csv"]
+    assert all(re.fullmatch(r"([a-z]+-[a-zA-Z0-9]+)(_[a-z]+-[a-zA-Z0-9]+)*_data\.csv", path.name) for path in data)
+    with data[0].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[0] == [one["name"] for one in about["variableMeasured"]]
+    allowed = {"@type", "name", "description", "valueReference", "value"}  # properties of schema.org's PropertyValue
+    assert all(set(one) <= allowed and one["@type"] == "PropertyValue" for one in about["variableMeasured"])
+
+
+def test_coarsened_data_can_be_shared(survey, tmp_path):
+    made = sample(survey, "yours", n=80)
+    with pytest.raises(CocoError) as caught:
+        write_dataset(made, tmp_path / "shared", k=20)
+    assert "coarsen" in str(caught.value)
+    folder = write_dataset(made, tmp_path / "shared", k=20, coarsen=True)
+    frame = pd.read_csv(folder / "data" / "study-small_data.csv", dtype=str)
+    left = [name for name in ("sector", "years") if name in frame]
+    assert not left or frame.groupby(left, dropna=False).size().min() >= 20
+    steps = pd.read_csv(folder / "documentation" / "ledger.csv")
+    assert steps["rule"].str.match("(band|merge|drop) (years|sector)").any()
+    other = write_dataset(made, tmp_path / "other", k=20, leave_out=["years", "sector"])
+    assert "years" not in pd.read_csv(other / "data" / "study-small_data.csv", dtype=str)
+    with pytest.raises(CocoError) as caught:
+        write_dataset(made, tmp_path / "third", leave_out=["yeers"])
+    assert caught.value.code == "UnknownVariable"
+    assert not list(tmp_path.glob(".*"))
