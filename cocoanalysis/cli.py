@@ -279,7 +279,7 @@ def export_survey(
     survey: SurveyArgument,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="PLATFORM", help="Which platform, or dataset; a wrong name lists those there are."),
+        typer.Option("--to", metavar="PLATFORM", help="A platform, or dataset; a wrong name lists those there are."),
     ],
     output: Annotated[
         Path | None,
@@ -311,7 +311,8 @@ def export_survey(
     from cocoanalysis.fieldwork.platforms import named
 
     if to == "dataset":
-        typer.echo(_dataset(survey, responses, output, k=k, licence=licence, leave_out=leave_out or (), coarsen=coarsen))
+        wishes: dict[str, Any] = {"k": k, "licence": licence, "leave_out": leave_out or (), "coarsen": coarsen}
+        typer.echo(_dataset(survey, responses, output, **wishes))
         return
     platform, read = named(to, "write"), _survey(survey)
     target = platform.target(output, read.id)

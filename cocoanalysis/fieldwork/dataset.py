@@ -242,7 +242,7 @@ def codebook(responses: Any, book: pd.DataFrame, language: str) -> str:
             score = survey.constructs[construct].score
             lines += ["", f"Score {construct}: {score.rule} of the items, at least {score.min_items} answered."]
         for row in rows.to_dict("records"):
-            key = " (reverse-keyed; turned round when scores are made, not in the data)" if row["key"] == "reverse" else ""
+            key = " (reverse-keyed: turned round in scores, not in the data)" if row["key"] == "reverse" else ""
             lines += ["", f"**{row['column']}**{key}: {row['question'] or row['kind']}"]
             lines += [f"- {part}" for part in str(row["answers"]).split("; ") if part]
             lines += [f"- {part} (missing)" for part in str(row["missing"]).split("; ") if part]
