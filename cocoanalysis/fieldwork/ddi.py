@@ -14,7 +14,7 @@ from typing import Any
 
 from lxml import etree
 
-from cocoanalysis.fieldwork.platforms import CodeMap, Platform, register, write_code_map
+from cocoanalysis.fieldwork.platforms import Platform, register
 from cocoanalysis.fieldwork.questionnaire import (
     ADDRESSES,
     AGREE,
@@ -24,6 +24,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     questionnaire,
+    written,
 )
 
 NAMESPACE = "ddi:codebook:2_5"
@@ -53,8 +54,7 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     tree = etree.ElementTree(codebook(asked, target.stem))
     etree.indent(tree)
     tree.write(str(target), encoding="UTF-8", xml_declaration=True)
-    columns = {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
-    return [target, write_code_map(target, CodeMap(columns, {}, survey.id, survey.version, "ddi"))]
+    return written(asked, [target], "ddi")
 
 
 def codebook(asked: Questionnaire, name: str) -> Any:
@@ -208,7 +208,7 @@ def _questions(variable: Any, section: Section, question: Question, address: str
 
 
 def _numeric(question: Question) -> bool:
-    codes = [option.code for option in question.options]
+    codes = [option.code for option in question.choices]
     return all(code.lstrip("-").isdigit() for code in codes) if codes else question.kind == "number"
 
 

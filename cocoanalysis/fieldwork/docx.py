@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cocoanalysis.errors import ExportError, PlatformError, one_of
-from cocoanalysis.fieldwork.platforms import CodeMap, Platform, register, write_code_map
+from cocoanalysis.errors import ExportError
+from cocoanalysis.fieldwork.platforms import Platform, register
 from cocoanalysis.fieldwork.questionnaire import (
     ADDRESSES,
     AGREE,
@@ -23,7 +23,9 @@ from cocoanalysis.fieldwork.questionnaire import (
     Questionnaire,
     Section,
     asked_twice,
+    files_by_language,
     questionnaire,
+    written,
 )
 from cocoanalysis.instrument.model import in_language
 
@@ -67,20 +69,15 @@ def write(
     PlatformError : UnknownLanguage
     ExportError : ExtraMissing
     """
-    if language is not None:
-        one_of(language, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
     asked, target = questionnaire(survey, form, version), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     twice = any(len(asked_twice(section)) > 1 for section in asked.sections)
-    written = []
-    for place, tongue in enumerate([language] if language else survey.languages):
+    files = []
+    for tongue, file in files_by_language(survey, target, language):
         for address in ADDRESSES if twice else ("other",):
-            marks = [*([tongue] if place else []), *(["self"] if address == "self" else [])]
-            file = target.with_name(".".join([target.stem, *marks]) + target.suffix)
-            document(asked, tongue, address).save(str(file))
-            written.append(file)
-    columns = {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
-    return [*written, write_code_map(target, CodeMap(columns, {}, survey.id, survey.version, "docx"))]
+            own = file if address == "other" else file.with_name(f"{file.stem}.self{file.suffix}")
+            document(asked, tongue, address).save(str(own))
+            files.append(own)
+    return written(asked, files, "docx")
 
 
 def document(asked: Questionnaire, language: str, address: str) -> Any:
@@ -155,8 +152,7 @@ def _section(made: Any, asked: Questionnaire, section: Section, language: str, a
     stem = in_language(section.stem[address], language)
     if stem:
         made.add_paragraph(plain(stem), style="Heading 3").paragraph_format.keep_with_next = True
-    first = section.questions[0]
-    if section.likert and first.options and all(one.options == first.options for one in section.questions):
+    if section.grid or (section.likert and len(section.questions) == 1):
         if not stem:
             made.add_paragraph(in_language(WORDS["one"], language)).paragraph_format.keep_with_next = True
         _grid(made, asked, section.questions, language, address)
@@ -181,12 +177,13 @@ def _question(made: Any, asked: Questionnaire, question: Question, language: str
     words.paragraph_format.keep_with_next = True
     _grey(words, question.id)
     options = _options(question)
+    if not question.choices and question.kind != "consent":
+        line = made.add_paragraph(LINE if question.kind == "text" else LINE[:12])
+        line.paragraph_format.keep_with_next = bool(options)
     for option in options:
         line = made.add_paragraph(f"{BOX} {plain(in_language(option.label, language))} ")
         line.paragraph_format.keep_with_next = option is not options[-1]
         _grey(line, option.code)
-    if not options:
-        made.add_paragraph(LINE if question.kind == "text" else LINE[:12])
 
 
 def _options(question: Question) -> list[Option]:

@@ -32,7 +32,7 @@ from cocoanalysis.fieldwork.platforms import (
     register,
     write_code_map,
 )
-from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Section, questionnaire
+from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Section, coded, questionnaire, recoded
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark
@@ -65,6 +65,7 @@ HEADINGS = [  # of an export headed with question texts, in the language of the 
     )
 ]
 OTHER = "-oth-"
+VV_MARKS = {"{quote}": '"', "{tab}": "\t", "{cr}": "\r", "{newline}": "\n", "{lbrace}": "{"}  # the last one last
 PERSONAL = frozenset({"ipaddr", "refurl", "token", "firstname", "lastname", "email"})
 
 
@@ -95,21 +96,27 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\ufeff" + text.getvalue(), encoding="utf-8", newline="\n")
     columns = {id: column for column, id in _columns(asked).items()}
-    codes = {question.id: platform_codes(question) for question in asked.questions if question.options}
-    known = {id: {theirs: ours for ours, theirs in table.items()} for id, table in codes.items()}
+    known = {
+        question.id: {theirs: ours for ours, theirs in platform_codes(question).items()}
+        for question in asked.questions
+        if question.choices
+    }
     return [target, write_code_map(target, CodeMap(columns, known, survey.id, survey.version, "limesurvey"))]
 
 
 def platform_codes(question: Question) -> dict[str, str]:
     """Our code → LimeSurvey's: itself where it has at most five letters and digits, else A and a number."""
-    kept = {option.code for option in question.options if re.fullmatch(r"[A-Za-z0-9]{1,5}", option.code)}
-    spare = (f"A{number}" for number in range(1, 10_000) if f"A{number}" not in kept)
-    return {option.code: option.code if option.code in kept else next(spare) for option in question.options}
+    return coded(question, r"[A-Za-z0-9]{1,5}", "A")
 
 
 def escaped(text: str) -> str:
-    """Text that LimeSurvey shows as it stands: nothing is evaluated, no HTML runs."""
-    return html.escape(text, quote=False).replace("{", "&#123;").replace("}", "&#125;").replace("\n", " ")
+    """Text that LimeSurvey shows as it stands: nothing is evaluated, no HTML runs.
+
+    Its importer takes the quotes off a text that begins and ends with one, and a backslash before a quote for an
+    escape; both are written as entities.
+    """
+    text = html.escape(text.replace("\n", " "), quote=False)
+    return text.translate({ord(sign): f"&#{ord(sign)};" for sign in "{}\\"}).replace('"', "&quot;")
 
 
 def _settings(asked: Questionnaire) -> Iterator[dict[str, str]]:
@@ -179,7 +186,7 @@ def _rows(asked: Questionnaire, language: str) -> Iterator[dict[str, str]]:
         page_number += 1
         yield _group(page_number, f"Page {page_number}", language)
         for section in page:
-            if _is_array(section):
+            if section.grid:
                 rows = _array(asked, section, language, number)
             else:
                 rows = [row for one in section.questions for row in _single(asked, section, one, language)]
@@ -209,11 +216,6 @@ def _group(number: int, name: str, language: str) -> dict[str, str]:
     }
 
 
-def _is_array(section: Section) -> bool:
-    first, *others = section.questions
-    return bool(others) and section.likert and all(one.options == first.options for one in others)
-
-
 def _array(asked: Questionnaire, section: Section, language: str, number: int) -> list[dict[str, str]]:
     first = section.questions[0]
     head = _question(asked, section.id, "F", _addressed(asked, section.stem, language), language)
@@ -241,10 +243,8 @@ def _single(asked: Questionnaire, section: Section, question: Question, language
     row = _question(asked, question.id, kind, f"{stem} {words}" if stem else words, language)
     row["relevance"] = " and ".join(filter(None, [row["relevance"], _shown(asked, question)])) or "1"
     row["mandatory"] = "Y" if question.kind == "consent" else "N"
-    if question.minimum is not None:
-        row["min_num_value_n"] = f"{question.minimum:g}"
-    if question.maximum is not None:
-        row["max_num_value_n"] = f"{question.maximum:g}"
+    row["help"] = escaped(question.hint(language))
+    row |= {f"{name}_num_value_n": f"{limit:g}" for name, limit in question.limits.items()}
     return [row, *_answers(question, language)]
 
 
@@ -272,7 +272,7 @@ def _answers(question: Question, language: str) -> list[dict[str, str]]:
             "text": escaped(in_language(option.label, language)),
             "language": language,
         }
-        for option in question.options
+        for option in question.choices
     ]
 
 
@@ -282,13 +282,12 @@ def _addressed(asked: Questionnaire, text: Mapping[str, Mapping[str, str]], lang
     address = asked.survey.address
     if other == own or address is None:
         return other
-    said = [words.replace('"', "&quot;") for words in (own, other)]
-    return f'{{if({address.column}.NAOK == "{_code(asked, address.column, address.self_)}", "{said[0]}", "{said[1]}")}}'
+    return f'{{if({address.column}.NAOK == "{_code(asked, address.column, address.self_)}", "{own}", "{other}")}}'
 
 
 def _code(asked: Questionnaire, id: str, value: str) -> str:
     for question in asked.questions:
-        if question.id == id and question.options:
+        if question.id == id:
             return platform_codes(question).get(value, value)
     return value
 
@@ -338,17 +337,12 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         table = pd.concat([table, complete], axis=1)
     marks.pop("submitdate", None)
     table, entries = _own_words(table, survey)
-    codes = {
-        question.id: {theirs: ours for ours, theirs in platform_codes(question).items() if theirs != ours}
-        for question in asked.questions
-        if question.options
-    }
     tokens = {"token": survey.respondent} if survey.respondent and survey.respondent not in table else {}
     return Raw(
         table,
         bindings={**bindings, **marks, **{c: id for c, id in tokens.items() if c in table}},
         texts=texts,
-        codes={id: table for id, table in codes.items() if table},
+        codes=recoded(asked.questions, platform_codes),
         personal=PERSONAL & set(table.columns) - set(tokens),
         technical=frozenset(name for name in table.columns if _technical(name)),
         first_row=first,
@@ -392,7 +386,7 @@ def _columns(asked: Questionnaire) -> dict[str, str]:
     found = {name: name for name in asked.identifiers}
     for section in asked.sections:
         for question in section.questions:
-            found[f"{section.id}[{question.id}]" if _is_array(section) else question.id] = question.id
+            found[f"{section.id}[{question.id}]" if section.grid else question.id] = question.id
     return found
 
 
@@ -452,7 +446,7 @@ def _vv(cell: Any) -> Any:
     if cell == "{question_not_shown}":
         return mark("not_asked")
     if isinstance(cell, str) and "{" in cell:
-        for theirs, ours in (("{cr}", "\r"), ("{newline}", "\n"), ("{tab}", "\t"), ("{quote}", '"')):
+        for theirs, ours in VV_MARKS.items():
             cell = cell.replace(theirs, ours)
     return cell
 

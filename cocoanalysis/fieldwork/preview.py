@@ -19,17 +19,8 @@ from markupsafe import Markup
 
 from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.fieldwork.platforms import Platform, register
-from cocoanalysis.fieldwork.questionnaire import Questionnaire, questionnaire
+from cocoanalysis.fieldwork.questionnaire import LANGUAGES, Questionnaire, questionnaire
 
-NAMES = {
-    "en": "English",
-    "da": "Dansk",
-    "de": "Deutsch",
-    "nb": "Norsk",
-    "sv": "Svenska",
-    "fr": "Français",
-    "nl": "Nederlands",
-}
 WORDS = {
     "language": {"en": "Language", "da": "Sprog", "de": "Sprache"},
     "answered": {"en": "Answered", "da": "Besvaret", "de": "Beantwortet"},
@@ -100,7 +91,7 @@ def page(asked: Questionnaire, language: str | None = None) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_part("page.html"))
     return template.render(
         languages=languages,
-        names=NAMES,
+        names=LANGUAGES,
         title=survey.title,
         introduction=survey.introduction,
         thanks=survey.thanks or WORDS["thanks"],

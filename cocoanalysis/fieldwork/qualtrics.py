@@ -26,10 +26,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.fieldwork.opening import head as first_rows
 from cocoanalysis.fieldwork.opening import text_table, workbook_rows
-from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
+from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
     SELF,
@@ -38,7 +37,11 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     both_addresses,
+    coded,
+    files_by_language,
     questionnaire,
+    recoded,
+    written,
 )
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
@@ -76,35 +79,21 @@ def write(
     ------
     PlatformError : UnknownLanguage
     """
-    if language is not None:
-        one_of(language, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
     asked, target = questionnaire(survey, form, version), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = []
-    for place, tongue in enumerate([language] if language else survey.languages):
-        file = target if place == 0 else target.with_name(f"{target.stem}.{tongue}{target.suffix}")
+    files = []
+    for tongue, file in files_by_language(survey, target, language):
         file.write_text(structure(asked, tongue), encoding="utf-8", newline="\n")
-        written.append(file)
+        files.append(file)
     setup = target.with_name(target.name + ".setup.md")
     setup.write_text(instructions(asked), encoding="utf-8", newline="\n")
-    columns = {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
-    known = {id: table for id, table in _our_codes(asked).items() if table}
-    return [*written, setup, write_code_map(target, CodeMap(columns, known, survey.id, survey.version, "qualtrics"))]
+    return written(asked, [*files, setup], "qualtrics", recoded(asked.questions, platform_codes))
 
 
 def platform_codes(question: Question) -> dict[str, str]:
     """Our code → recode value: itself where it is a whole number, else the first numbers that are free."""
     if question.kind == "consent":
         return dict(CONSENT)
-    kept = {option.code for option in question.options if re.fullmatch(r"-?(0|[1-9]\d{0,8})", option.code)}
-    spare = (str(number) for number in itertools.count(1) if str(number) not in kept)
-    return {option.code: option.code if option.code in kept else next(spare) for option in question.options}
-
-
-def _our_codes(asked: Questionnaire) -> dict[str, dict[str, str]]:
-    """Our id → {recode value: our code}, where the two differ."""
-    tables = {question.id: platform_codes(question) for question in asked.questions if question.options}
-    return {id: {theirs: ours for ours, theirs in table.items() if theirs != ours} for id, table in tables.items()}
+    return coded(question, r"-?(0|[1-9]\d{0,8})")
 
 
 def escaped(text: str) -> str:
@@ -163,7 +152,8 @@ def _question(question: Question, address: str, language: str) -> Iterator[str]:
     layout = {"likert": "MC:SingleAnswer:Horizontal", "number": "TE:SingleLine", "text": "TE:SingleLine"}
     yield f"[[Question:{layout.get(question.kind, 'MC:SingleAnswer:Vertical')}]]"
     yield f"[[ID:{question.id}]]"
-    yield escaped(in_language(question.text[address], language))
+    hint = question.hint(language)
+    yield escaped(in_language(question.text[address], language) + (f" ({hint})" if hint else ""))
     choices = list(_choices(question, language))
     if choices:
         yield "[[AdvancedChoices]]"
@@ -176,7 +166,7 @@ def _choices(question: Question, language: str) -> Iterator[tuple[str, str]]:
     if question.kind == "consent":
         return ((CONSENT[code], in_language(words, language)) for code, words in AGREE.items())
     codes = platform_codes(question)
-    return ((codes[option.code], in_language(option.label, language)) for option in question.options)
+    return ((codes[option.code], in_language(option.label, language)) for option in question.choices)
 
 
 def instructions(asked: Questionnaire) -> str:
@@ -259,8 +249,8 @@ def _order_steps(asked: Questionnaire) -> Iterator[str]:
 def _limit_steps(asked: Questionnaire) -> Iterator[str]:
     for question in asked.questions:
         if question.kind == "number":
-            limits = [("from", question.minimum), ("to", question.maximum)]
-            told = " ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+            words = {"min": "from", "max": "to"}
+            told = " ".join(f"{words[name]} {limit:g}" for name, limit in question.limits.items())
             yield f"*Content validation* of `{question.id}`: number {told}".rstrip() + "."
 
 
@@ -389,7 +379,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         bindings={**both_addresses(questions, survey), **direct, **marks},
         texts=layout.texts,
         labels=labels,
-        codes={id: codes for id, codes in _our_codes(asked).items() if codes},
+        codes=recoded(asked.questions, platform_codes),
         personal=frozenset(personal),
         technical=frozenset(technical),
         aliases={id: name for name, id in own.items() if id not in known},

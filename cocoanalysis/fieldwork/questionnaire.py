@@ -6,11 +6,16 @@ options with their codes, display conditions), so that a platform's module only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
-from cocoanalysis.errors import PlatformError
+from cocoanalysis.errors import PlatformError, one_of
+from cocoanalysis.fieldwork.platforms import CodeMap, write_code_map
+from cocoanalysis.instrument.model import in_language
 
 Words = Mapping[str, str]  # language → text
 Kind = Literal["consent", "likert", "choice", "number", "text"]
@@ -19,6 +24,21 @@ ADDRESSES = ("other", "self")
 AGREE: dict[str, dict[str, str]] = {  # the two answers to consent, by code
     "yes": {"en": "I agree", "da": "Jeg er enig", "de": "Ich stimme zu"},
     "no": {"en": "I do not agree", "da": "Jeg er ikke enig", "de": "Ich stimme nicht zu"},
+}
+
+LANGUAGES = {  # what each language calls itself
+    "en": "English",
+    "da": "Dansk",
+    "de": "Deutsch",
+    "nb": "Norsk",
+    "sv": "Svenska",
+    "fr": "Français",
+    "nl": "Nederlands",
+    "fi": "Suomi",
+    "es": "Español",
+    "it": "Italiano",
+    "pt": "Português",
+    "pl": "Polski",
 }
 
 
@@ -49,6 +69,27 @@ class Question:
         """Whether the two forms of address are worded differently."""
         return self.text["self"] != self.text["other"]
 
+    @property
+    def choices(self) -> tuple[Option, ...]:
+        """The answers to choose from; none where a number or words are typed in."""
+        return () if self.kind in ("number", "text") else self.options
+
+    @property
+    def typed(self) -> tuple[Option, ...]:
+        """The codes that may be typed in the place of a number or of words, each with its reason."""
+        return () if self.choices else self.options
+
+    def hint(self, language: str) -> str:
+        """In words, what may be typed in the place of an answer: ``-1 = prefer not to say``."""
+        return " · ".join(f"{option.code} = {in_language(option.label, language)}" for option in self.typed)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The least and the greatest number that may be typed in, missing codes among them."""
+        codes = [float(option.code) for option in self.typed if option.code.lstrip("-").isdigit()]
+        given = {"min": (min, self.minimum), "max": (max, self.maximum)}
+        return {name: pick([limit, *codes]) for name, (pick, limit) in given.items() if limit is not None}
+
 
 @dataclass(frozen=True)
 class Section:
@@ -63,6 +104,12 @@ class Section:
     @property
     def likert(self) -> bool:
         return all(question.kind == "likert" for question in self.questions)
+
+    @property
+    def grid(self) -> bool:
+        """Whether these are several items with the same answers, to be asked in rows under one head."""
+        first, *others = self.questions
+        return bool(others) and self.likert and all(one.options == first.options for one in others)
 
 
 @dataclass(frozen=True)
@@ -80,10 +127,15 @@ class Questionnaire:
 
     @property
     def identifiers(self) -> list[str]:
-        """Columns that the link or the participant list must bring along."""
-        survey = self.survey
+        """Columns that the link or the participant list must bring along; what is asked is not among them."""
+        survey, asked = self.survey, {question.id for question in self.questions}
         names = [survey.respondent, survey.collaboration, survey.cluster, survey.organisation]
-        return list(dict.fromkeys(name for name in names if name))
+        return list(dict.fromkeys(name for name in names if name and name not in asked))
+
+    @property
+    def columns(self) -> list[str]:
+        """The column of each identifier, then of each question."""
+        return [*self.identifiers, *(question.id for question in self.questions)]
 
 
 def questionnaire(survey: Any, form: str = "full", version: int | None = None) -> Questionnaire:
@@ -142,7 +194,10 @@ def _item(item: Any, construct: Any) -> Question:
     text = {address: item.by_address.get(address, item.text) for address in ADDRESSES}
     points = [Option(str(point.code), point.label) for point in item.scale.points]
     gaps = [Option(gap.code, gap.label, gap.reason) for gap in item.scale.missing]
-    return Question(item.id, "likert", text, (*points, *gaps), {**construct.show_if, **item.show_if})
+    shown = {**construct.show_if, **item.show_if}
+    if points:
+        return Question(item.id, "likert", text, (*points, *gaps), shown)
+    return Question(item.id, "number", text, tuple(gaps), shown, item.scale.minimum, item.scale.maximum)
 
 
 def _background(survey: Any, name: str) -> list[Section]:
@@ -163,6 +218,51 @@ def _background(survey: Any, name: str) -> list[Section]:
         asked.personal,
     )
     return [Section(name, _nothing(), (question,), label=asked.label)]
+
+
+def files_by_language(survey: Any, path: str | Path, language: str | None) -> list[tuple[str, Path]]:
+    """Each language with the file it is written to, for platforms that hold one language a file.
+
+    The first language has the name that was asked for, the others their code in it (`mine.da.csv`); the
+    folder is made.
+
+    Raises
+    ------
+    PlatformError : UnknownLanguage
+    """
+    if language is not None:
+        one_of(language, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = [language] if language else survey.languages
+    return [(first, target), *((other, target.with_name(f"{target.stem}.{other}{target.suffix}")) for other in others)]
+
+
+def written(
+    asked: Questionnaire,
+    files: Iterable[Path],
+    platform: str,
+    codes: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[Path]:
+    """The files of an export whose columns are called as our ids, and the code map, written beside the first."""
+    paths = list(files)
+    columns = {id: id for id in asked.columns}
+    known = CodeMap(columns, codes or {}, asked.survey.id, asked.survey.version, platform)
+    return [*paths, write_code_map(paths[0], known)]
+
+
+def coded(question: Question, allowed: str, prefix: str = "") -> dict[str, str]:
+    """Our code → the platform's: itself where the pattern ``allowed`` takes it whole, else a free number."""
+    kept = {option.code for option in question.choices if re.fullmatch(allowed, option.code)}
+    spare = (f"{prefix}{number}" for number in itertools.count(1) if f"{prefix}{number}" not in kept)
+    return {option.code: option.code if option.code in kept else next(spare) for option in question.choices}
+
+
+def recoded(questions: Iterable[Question], codes: Callable[[Question], dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Our id → {the platform's code: ours}, for the questions of which a code was replaced."""
+    tables = {question.id: codes(question) for question in questions if question.choices}
+    told = {id: {theirs: ours for ours, theirs in table.items() if theirs != ours} for id, table in tables.items()}
+    return {id: table for id, table in told.items() if table}
 
 
 def _nothing() -> dict[str, Words]:

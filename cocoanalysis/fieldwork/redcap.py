@@ -16,10 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.fieldwork.opening import head as first_rows
 from cocoanalysis.fieldwork.opening import text_table, workbook_rows
-from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
+from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
     SELF,
@@ -28,7 +27,11 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     both_addresses,
+    coded,
+    files_by_language,
     questionnaire,
+    recoded,
+    written,
 )
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.matching import mark
@@ -53,7 +56,7 @@ COLUMNS = [
     "Matrix Ranking?",
     "Field Annotation",
 ]
-NAME, FORM, HEADER, TYPE, LABEL, CHOICES = COLUMNS[:6]
+NAME, FORM, HEADER, TYPE, LABEL, CHOICES, HINT, VALIDATION, LOWEST, HIGHEST, IDENTIFIER = COLUMNS[:11]
 LOGIC, REQUIRED, MATRIX, NOTE = COLUMNS[11], COLUMNS[12], COLUMNS[15], COLUMNS[17]
 TECHNICAL = re.compile(r"redcap_(event_name|repeat_instrument|repeat_instance|data_access_group)|.*_timestamp")
 LABELS = re.compile(r"Event Name|Repeat (Instrument|Instance)|Data Access Group|Survey Timestamp")
@@ -88,20 +91,20 @@ def write(
     ------
     PlatformError : UnknownLanguage
     """
-    if language is not None:
-        one_of(language, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
     asked, target = questionnaire(survey, form, version), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = []
-    for place, tongue in enumerate([language] if language else survey.languages):
-        file = target if place == 0 else target.with_name(f"{target.stem}.{tongue}{target.suffix}")
+    files = []
+    for tongue, file in files_by_language(survey, target, language):
         with file.open("w", encoding="utf-8", newline="") as handle:
             table = csv.DictWriter(handle, COLUMNS, restval="", quoting=csv.QUOTE_MINIMAL)
             table.writeheader()
             table.writerows(_rows(asked, tongue))
-        written.append(file)
-    columns = {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
-    return [*written, write_code_map(target, CodeMap(columns, {}, survey.id, survey.version, "redcap"))]
+        files.append(file)
+    return written(asked, files, "redcap", recoded(asked.questions, platform_codes))
+
+
+def platform_codes(question: Question) -> dict[str, str]:
+    """Our code → REDCap's: itself where it is of letters, digits, `_`, `.` and `-`, else A and a number."""
+    return coded(question, r"[A-Za-z0-9_.-]+", "A")
 
 
 def escaped(text: str) -> str:
@@ -149,9 +152,10 @@ def _section(
         row[CHOICES] = " | ".join(f"{code}, {escaped(text)}" for code, text in _choices(question, language))
         row[LOGIC] = _logic(asked, question, address)
         row[REQUIRED] = "y" if question.kind == "consent" else ""
-        if section.likert and len(section.questions) > 1:
+        row[IDENTIFIER] = "y" if question.personal else ""
+        if section.grid:
             row[MATRIX] = f"m_{section.id}"
-        rows.append(row | _limits(question))
+        rows.append(row | _typed(question, language))
     if stem:
         rows[0][HEADER] = escaped(stem)
     return rows
@@ -164,23 +168,28 @@ def _type(question: Question) -> str:
 def _choices(question: Question, language: str) -> list[tuple[str, str]]:
     if question.kind == "consent":
         return [(code, in_language(words, language)) for code, words in AGREE.items()]
-    return [(option.code, in_language(option.label, language).replace("|", "/")) for option in question.options]
+    codes = platform_codes(question)
+    return [(codes[one.code], in_language(one.label, language).replace("|", "/")) for one in question.choices]
 
 
-def _limits(question: Question) -> dict[str, str]:
+def _typed(question: Question, language: str) -> dict[str, str]:
+    """What a typed answer must be, and which codes may stand for it."""
+    note = {HINT: escaped(question.hint(language))}
     if question.kind != "number":
-        return {}
-    low, high = (f"{limit:g}" if limit is not None else "" for limit in (question.minimum, question.maximum))
-    return {COLUMNS[7]: "number", COLUMNS[8]: low, COLUMNS[9]: high}
+        return note
+    limits = {name: f"{limit:g}" for name, limit in question.limits.items()}
+    return {**note, VALIDATION: "number", LOWEST: limits.get("min", ""), HIGHEST: limits.get("max", "")}
 
 
 def _logic(asked: Questionnaire, question: Question, address: str | None) -> str:
+    codes = {one.id: platform_codes(one) for one in asked.questions}
     parts = [] if question.kind == "consent" or not asked.survey.consent else ["[consent] = 'yes'"]
     if address is not None and asked.survey.address is not None:
-        sign = "=" if address == "self" else "<>"
-        parts.append(f"[{asked.survey.address.column}] {sign} '{asked.survey.address.self_}'")
+        sign, column, own = "=" if address == "self" else "<>", asked.survey.address.column, asked.survey.address.self_
+        parts.append(f"[{column}] {sign} '{codes.get(column, {}).get(own, own)}'")
     for name, values in question.show_if.items():
-        parts.append("(" + " or ".join(f"[{name}] = '{value}'" for value in values) + ")")
+        told = [codes.get(name, {}).get(value, value) for value in values]
+        parts.append("(" + " or ".join(f"[{name}] = '{value}'" for value in told) + ")")
     return " and ".join(parts)
 
 
@@ -211,10 +220,12 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     table = table.replace({"[not completed]": mark("not_reached")})
     table = pd.concat([table, pd.DataFrame(extra, index=table.index)], axis=1)
     ids = {name: "response" for name in ("record_id", "Record ID") if name in table}
+    asked = questionnaire(survey)
     return Raw(
         table,
         bindings={**both_addresses(table.columns, survey), **ids},
         texts=texts,
+        codes=recoded(asked.questions, platform_codes),
         personal=PERSONAL & set(table.columns),
         technical=frozenset(name for name in table.columns if TECHNICAL.fullmatch(name) or LABELS.match(name)),
     )

@@ -71,7 +71,7 @@ def definition(asked: Questionnaire) -> dict[str, Any]:
     if survey.thanks:
         made["completedHtml"] = _words(asked, {lang: _html(text) for lang, text in survey.thanks.items()})
     if survey.languages[0] != DEFAULT:
-        made["locale"] = survey.languages[0]
+        made["locale"] = survey.languages[0].lower()
     made |= {"showQuestionNumbers": "off", "showProgressBar": "top", "checkErrorsMode": "onNextPage"}
     made["pages"] = _pages(asked)
     if survey.consent:
@@ -90,12 +90,13 @@ def _html(text: str) -> str:
 
 
 def _words(asked: Questionnaire, text: Mapping[str, str]) -> dict[str, str] | str:
-    """Words by locale; 'default' stands for English, or for the survey's first language if there is no English."""
+    """Words by locale (in small letters there: `pt-br`); 'default' is English, or else the first language."""
     told = {language: escaped(text[language]) for language in asked.survey.languages if text.get(language)}
     first = DEFAULT if DEFAULT in told else next(iter(told), "")
     if not told:
         return ""
-    return {"default": told[first], **{language: words for language, words in told.items() if language != DEFAULT}}
+    others = {language.lower(): words for language, words in told.items() if language != DEFAULT}
+    return {"default": told[first], **others}
 
 
 def _pages(asked: Questionnaire) -> list[dict[str, Any]]:
@@ -117,14 +118,9 @@ def _pages(asked: Questionnaire) -> list[dict[str, Any]]:
 
 def _section(asked: Questionnaire, section: Section, address: str | None) -> list[dict[str, Any]]:
     said = address or "other"
-    if _is_matrix(section):
+    if section.grid:
         return [_matrix(asked, section, said, address)]
     return [_single(asked, section, one, said, address) for one in section.questions]
-
-
-def _is_matrix(section: Section) -> bool:
-    first, *others = section.questions
-    return bool(others) and section.likert and all(one.options == first.options for one in others)
 
 
 def _matrix(asked: Questionnaire, section: Section, said: str, address: str | None) -> dict[str, Any]:
@@ -156,8 +152,9 @@ def _single(
     if question.kind == "consent":
         made["isRequired"] = True
     if question.kind == "number":
-        limits = {"min": question.minimum, "max": question.maximum}
-        made |= {"inputType": "number", **{name: limit for name, limit in limits.items() if limit is not None}}
+        made |= {"inputType": "number", **question.limits}
+    if question.typed:
+        made["description"] = _words(asked, {lang: question.hint(lang) for lang in asked.survey.languages})
     if TYPES[question.kind] == "radiogroup":
         made["choices"] = _choices(asked, question)
     return made
@@ -182,7 +179,7 @@ def _shown(question: Question) -> str:
 
 
 def _column(section: Section, question: Question) -> str:
-    return f"{section.id}.{question.id}" if _is_matrix(section) else question.id
+    return f"{section.id}.{question.id}" if section.grid else question.id
 
 
 # Back -----------------------------------------------------------------------------------------------

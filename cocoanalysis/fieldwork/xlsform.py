@@ -15,18 +15,20 @@ from typing import Any
 import pandas as pd
 
 from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
-from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
+from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
+    LANGUAGES,
     Question,
     Questionnaire,
     Section,
     asked_twice,
     both_addresses,
     questionnaire,
+    written,
 )
+from cocoanalysis.instrument.model import in_language
 
-LANGUAGES = {"en": "English", "da": "Dansk", "de": "Deutsch", "nb": "Norsk", "sv": "Svenska", "fr": "Français"}
 TYPES = {"number": "decimal", "text": "text"}
 SET_BY_LINK = {"en": "Set by the link.", "da": "Sættes af linket.", "de": "Wird vom Link gesetzt."}
 MARKS = {
@@ -77,7 +79,7 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     book.save(target)
-    return [target, write_code_map(target, CodeMap(_columns(asked), {}, survey.id, survey.version, "xlsform"))]
+    return written(asked, [target], "xlsform")
 
 
 def _fill(sheet: Any, rows: list[dict[str, str]]) -> None:
@@ -89,10 +91,6 @@ def _fill(sheet: Any, rows: list[dict[str, str]]) -> None:
         for cell in cells:
             if cell.value:
                 cell.data_type = "s"  # text that begins with = stays text
-
-
-def _columns(asked: Questionnaire) -> dict[str, str]:
-    return {id: id for id in [*asked.identifiers, *(question.id for question in asked.questions)]}
 
 
 def _settings(asked: Questionnaire) -> dict[str, str]:
@@ -107,11 +105,11 @@ def _settings(asked: Questionnaire) -> dict[str, str]:
 
 
 def _language(code: str) -> str:
-    return f"{LANGUAGES.get(code, code)} ({code})"
+    return f"{LANGUAGES.get(code.split('-')[0], code)} ({code})"
 
 
 def _words(asked: Questionnaire, column: str, text: Mapping[str, str]) -> dict[str, str]:
-    return {f"{column}::{_language(code)}": escaped(text.get(code, "")) for code in asked.survey.languages}
+    return {f"{column}::{_language(code)}": escaped(in_language(text, code)) for code in asked.survey.languages}
 
 
 def escaped(text: str) -> str:
@@ -153,10 +151,12 @@ def _question(asked: Questionnaire, question: Question, address: str) -> dict[st
     row["relevant"] = " and ".join(f"({condition})" for condition in shown)
     if question.kind == "consent":
         return {"type": "select_one agree", **row, "required": "yes"}
-    if question.options:
+    if question.choices:
         return {"type": f"select_one {_list_name(question)}", **row}
+    row |= _words(asked, "hint", {code: question.hint(code) for code in asked.survey.languages})
     limits = [(">=", question.minimum), ("<=", question.maximum)]
-    row["constraint"] = " and ".join(f". {sign} {limit:g}" for sign, limit in limits if limit is not None)
+    allowed = " and ".join(f". {sign} {limit:g}" for sign, limit in limits if limit is not None)
+    row["constraint"] = " or ".join([f"({allowed})", *(f". = {one.code}" for one in question.typed)]) if allowed else ""
     return {"type": TYPES[question.kind], **row}
 
 
@@ -177,7 +177,7 @@ def _choice_rows(asked: Questionnaire) -> list[dict[str, str]]:
     rows = [{"list_name": "agree", "name": code, **_words(asked, "label", label)} for code, label in AGREE.items()]
     seen = {"agree"}
     for question in asked.questions:
-        name = _list_name(question) if question.options else "agree"
+        name = _list_name(question) if question.choices else "agree"
         if name not in seen:
             seen.add(name)
             rows += [{"list_name": name, "name": o.code, **_words(asked, "label", o.label)} for o in question.options]

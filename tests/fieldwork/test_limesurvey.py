@@ -9,6 +9,7 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.fieldwork.limesurvey import escaped, platform_codes, write
 from cocoanalysis.fieldwork.questionnaire import questionnaire
+from tests.fieldwork.everything import every
 from tests.fieldwork.roundtrip import SURVEY, answered, cells, hold_the_same
 
 ASKED = questionnaire(SURVEY)
@@ -50,12 +51,14 @@ def test_a_vv_file_tells_not_shown_from_left_empty(tmp_path):
     responses, file = answered(), tmp_path / "vvexport.csv"
     table = export(responses, "{}_{}")
     table.loc[3, "mobilising_mob1"] = "{question_not_shown}"
+    table["collaboration"] = [f"{{quote}}a{{tab}}{{lbrace}}cr}}{name}" for name in table["collaboration"]]
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerows([[f"Text of {name}" for name in table.columns], list(table.columns), *table.values.tolist()])
     file.write_text(text.getvalue(), encoding="utf-8")
     back = coco.read_responses(file, SURVEY)
     assert back.missing["mob1"].iloc[3] == "not_asked"
+    assert back.frame["collaboration"].iloc[0] == '"a\t{cr}' + str(responses.frame["collaboration"].iloc[0])
     assert back.items().drop(index=3).equals(responses.items().drop(index=3))
 
 
@@ -100,6 +103,33 @@ def test_both_forms_of_address_stand_in_one_question(tmp_path):
     stem = next(row["text"] for row in rows if row["name"] == "mobilising" and row["language"] == "en")
     words = SURVEY.constructs["mobilising"].stem_by_address
     assert stem == f'{{if(rating.NAOK == "self", "{words["self"]["en"]}", "{words["other"]["en"]}")}}'
+
+
+def test_no_text_begins_with_a_quote_and_no_quote_follows_a_backslash(tmp_path):
+    """The importer reads cells with PHP's fgetcsv, for which a backslash escapes, and strips quotes around a text."""
+    text = write(every(), tmp_path / "survey.txt")[0].read_text(encoding="utf-8").removeprefix("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+    assert not any(cell.startswith('"') or "\\" in cell for row in rows for cell in row.values())
+    words = {row["name"]: row["text"] for row in rows if row["language"] == "en"}
+    assert words["mixa"].startswith(
+        "&quot;quoted&quot; &lt;b&gt;bold&lt;/b&gt; back&#92;&quot;slash&#92; $&#123;q&#125;"
+    )
+
+
+def test_numbers_and_sliders_take_their_limits_and_no_answers_to_choose_from(tmp_path):
+    text = write(every(), tmp_path / "survey.txt")[0].read_text(encoding="utf-8").removeprefix("\ufeff")
+    rows = [row for row in csv.DictReader(io.StringIO(text), delimiter="\t") if row["language"] == "en"]
+    asked = {row["name"]: row for row in rows if row["class"] == "Q"}
+    told = [asked[name] for name in ("slida", "slidb", "years")]
+    assert [(row["type/scale"], row["min_num_value_n"], row["max_num_value_n"]) for row in told] == [
+        ("N", "0", "100"),
+        ("N", "0", "100"),
+        ("N", "-1", "60.5"),
+    ]
+    assert asked["years"]["help"] == "-1 = refuse"
+    places = {row["name"]: rows.index(row) for row in rows if row["class"] == "Q"}
+    assert all(rows[places[name] + 1]["class"] in ("Q", "G") for name in ("slida", "slidb", "years"))
+    assert asked["site"]["hidden"] == ""
 
 
 def test_case_78_nothing_is_evaluated_and_no_html_runs():

@@ -1,6 +1,7 @@
 """REDCap: the dictionary's columns, and raw and label exports that come back whole."""
 
 import csv
+import re
 
 import pandas as pd
 import pytest
@@ -8,9 +9,12 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.fieldwork.questionnaire import SELF, asked_twice, questionnaire
 from cocoanalysis.fieldwork.redcap import COLUMNS, escaped, write
+from tests.fieldwork.everything import every
 from tests.fieldwork.roundtrip import SURVEY, answered, cells, hold_the_same
 
 ASKED = questionnaire(SURVEY)
+CHOICES, LOGIC = COLUMNS[5], COLUMNS[11]
+VALIDATION = COLUMNS[7:10]
 
 
 def dictionary(path, language="en"):
@@ -97,3 +101,29 @@ def test_a_language_has_a_file_of_its_own(tmp_path):
 
 def test_case_78_nothing_is_piped_embedded_or_run():
     assert escaped("a [field] {field} <b>") == "a &#91;field] &#123;field} &lt;b&gt;"
+
+
+def test_a_matrix_holds_one_set_of_choices_and_a_number_none(tmp_path):
+    with write(every(), tmp_path / "dictionary.csv")[0].open(encoding="utf-8", newline="") as handle:
+        rows = {row["Variable / Field Name"]: row for row in csv.DictReader(handle)}
+    matrices = {}
+    for row in rows.values():
+        assert re.fullmatch(r"[a-z][a-z0-9_]{0,25}", row["Variable / Field Name"])
+        codes = [one.split(", ", 1)[0] for one in row[CHOICES].split(" | ") if one]
+        assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", code) for code in codes)
+        assert bool(codes) == (row["Field Type"] == "radio")
+        if row["Matrix Group Name"]:
+            matrices.setdefault(row["Matrix Group Name"], set()).add(row[CHOICES])
+    assert set(matrices) == {"m_mixed", "m_mixed_self"}
+    assert all(len(choices) == 1 for choices in matrices.values())
+    assert rows["kindof"][CHOICES] == "A1, A + B | plain, plain | quitelongcode, long | 99, refuse"
+    assert rows["mixb"][LOGIC].endswith("([kindof] = 'A1' or [kindof] = 'plain')")
+    told = [rows["years"][name] for name in ("Field Note", *VALIDATION)]
+    assert told == ["-1 = refuse", "number", "-1", "60.5"]
+    assert [name for name, row in rows.items() if row["Identifier?"] == "y"] == ["words"]
+
+
+def test_a_code_that_redcap_will_not_take_comes_back_as_ours(tmp_path):
+    file = tmp_path / "DATA.csv"
+    file.write_text("record_id,who,kindof,sing,every_complete\n1,a,A1,0,2\n2,b,plain,10,2\n", encoding="utf-8")
+    assert coco.read_responses(file, every()).frame["kindof"].tolist() == ["a+b", "plain"]

@@ -8,6 +8,7 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.fieldwork.questionnaire import SELF, asked_twice, questionnaire
 from cocoanalysis.fieldwork.surveyjs import write
+from tests.fieldwork.everything import every
 from tests.fieldwork.roundtrip import SURVEY, answered, cells, hold_the_same, hostile
 
 ASKED = questionnaire(SURVEY)
@@ -78,3 +79,14 @@ def test_case_78_no_brace_opens_a_name(tmp_path):
     words = elements(json.loads(file.read_text(encoding="utf-8")))["mobilising"]["rows"][0]["text"]["default"]
     assert "{rating}" not in words
     assert words.replace("\u2060", "").startswith("pick <script>")
+
+
+def test_locales_are_in_small_letters_and_numbers_say_what_may_be_typed(tmp_path):
+    """survey-core 3.1 calls its languages `pt-br`; words under another name would leave its buttons in English."""
+    found = elements(json.loads(write(every(), tmp_path / "form.json")[0].read_text(encoding="utf-8")))
+    assert found["rater"]["title"]["pt-br"] == "Quem avalia?"
+    years = found["years"]
+    assert (years["inputType"], years["min"], years["max"]) == ("number", -1, 60.5)
+    assert years["description"] == {"default": "-1 = refuse", "da": "-1 = nej", "pt-br": "-1 = recuso"}
+    assert (found["slida"]["min"], found["slida"]["max"]) == (0, 100)
+    assert [one for one in found if one.startswith("diff")] == ["diffa", "diffb"]

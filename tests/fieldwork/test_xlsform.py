@@ -9,6 +9,7 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.fieldwork.questionnaire import SELF, asked_twice, questionnaire
 from cocoanalysis.fieldwork.xlsform import escaped, write
+from tests.fieldwork.everything import every
 from tests.fieldwork.roundtrip import SURVEY, answered, cells, hold_the_same
 
 
@@ -67,6 +68,20 @@ def test_pyxform_and_odk_validate_accept_it(tmp_path, form, version):
     workbook, _ = write(SURVEY, tmp_path / "form.xlsx", form=form, version=version)
     assert xls2xform_convert(str(workbook), str(tmp_path / "form.xml"), validate=True) == []
     assert (tmp_path / "form.xml").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="ODK Validate needs a Java runtime; .ci/run installs one")
+def test_they_accept_a_survey_with_every_feature(tmp_path):
+    from pyxform.xls2xform import xls2xform_convert
+
+    workbook, _ = write(every(), tmp_path / "form.xlsx")
+    xls2xform_convert(str(workbook), str(tmp_path / "form.xml"), validate=True)
+    text = (tmp_path / "form.xml").read_text(encoding="utf-8")
+    assert 'constraint="(. &gt;= 0 and . &lt;= 60.5) or . = -1"' in text
+    rows = list(openpyxl.load_workbook(workbook)["survey"].values)
+    kinds = {row[rows[0].index("name")]: row[rows[0].index("type")] for row in rows}
+    assert {kinds[name] for name in ("years", "slida", "slidb")} == {"decimal"}
+    assert not [row for row in openpyxl.load_workbook(workbook)["choices"].values if "" in row or None in row]
 
 
 def test_case_78_what_the_platform_would_evaluate_is_escaped():

@@ -1,0 +1,65 @@
+"""What all exports share: which questions are choices, what may be typed, what the link brings along."""
+
+import pytest
+
+import cocoanalysis as coco
+from cocoanalysis.errors import PlatformError
+from cocoanalysis.fieldwork.platforms import known_platforms
+from cocoanalysis.fieldwork.questionnaire import coded, files_by_language, questionnaire
+from tests.fieldwork.everything import every
+
+ASKED = {question.id: question for question in questionnaire(every()).questions}
+WRITERS = sorted(name for name, one in known_platforms().items() if one.write is not None)
+
+
+def test_an_item_without_labelled_points_asks_for_a_number():
+    slider = ASKED["slida"]
+    assert (slider.kind, slider.choices, slider.limits) == ("number", (), {"min": 0, "max": 100})
+
+
+def test_a_missing_code_of_a_number_may_be_typed():
+    years = ASKED["years"]
+    assert (years.choices, years.hint("da"), years.limits) == ((), "-1 = nej", {"min": -1, "max": 60.5})
+
+
+def test_what_is_asked_is_not_brought_along_by_the_link():
+    asked = questionnaire(every())
+    assert asked.identifiers == ["who"]
+    assert len(asked.columns) == len(set(asked.columns))
+    assert "site" in asked.columns
+
+
+def test_codes_are_kept_or_replaced_by_free_ones():
+    assert coded(ASKED["kindof"], r"[A-Za-z0-9]{1,5}", "A") == {
+        "a+b": "A1",
+        "plain": "plain",
+        "quitelongcode": "A2",
+        "99": "99",
+    }
+
+
+def test_each_language_has_its_file(tmp_path):
+    files = files_by_language(every(), tmp_path / "new" / "form.csv", None)
+    assert [(one, path.name) for one, path in files] == [
+        ("en", "form.csv"),
+        ("da", "form.da.csv"),
+        ("pt-BR", "form.pt-BR.csv"),
+    ]
+    with pytest.raises(PlatformError, match="language of the survey") as caught:
+        files_by_language(every(), tmp_path / "form.csv", "xx")
+    assert caught.value.code == "UnknownLanguage"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_feature_is_written_by_every_platform(tmp_path, name):
+    paths = known_platforms()[name].write(every(), tmp_path / "form.out")
+    assert all(path.stat().st_size for path in paths)
+
+
+def test_answers_to_every_feature_are_read_back(tmp_path):
+    file = tmp_path / "answers.csv"
+    head = "who,rater,kindof,mixa,mixb,diffa,diffb,years,slida,slidb,sing,words,site"
+    file.write_text(f"{head}\np1,me,a+b,1,2,,,-1,0,100,10,hi,n\np2,boss,plain,-9,,2,10,,50,,0,,s\n", encoding="utf-8")
+    frame = coco.read_responses(file, every()).frame
+    assert frame["slida"].tolist() == [0, 50]
+    assert frame["site"].tolist() == ["n", "s"]
