@@ -169,8 +169,10 @@ def _may_leave(survey: Any, name: str) -> bool:
     """Items, flags, and background that is neither personal nor open nor an identifier."""
     if name in survey.items or name.startswith("flag_") or name in ("careless_flags", "complete", "form", "language"):
         return True
-    question = survey.background.get(name)
-    return question is not None and not question.personal and question.kind in ("categorical", "numeric")
+    option = survey.option(name)
+    question = option[0] if option else survey.background.get(name)
+    kinds = ("categorical", "numeric", "multiple")
+    return question is not None and not question.personal and question.kind in kinds
 
 
 def refuse_recognisable(responses: Any, k: int) -> None:

@@ -36,6 +36,7 @@ from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Sectio
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark
+from cocoanalysis.responses.multiple import untouched
 
 COLUMNS = [
     *("id", "related_id", "class", "type/scale", "name", "relevance", "text", "help", "language", "validation"),
@@ -336,7 +337,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         complete = pd.Series(["false" if nothing else "true" for nothing in empty], table.index, name="complete")
         table = pd.concat([table, complete], axis=1)
     marks.pop("submitdate", None)
-    table, entries = _own_words(table, survey)
+    table, entries = _own_words(untouched(table, survey), survey)
     tokens = {"token": survey.respondent} if survey.respondent and survey.respondent not in table else {}
     return Raw(
         table,

@@ -46,6 +46,7 @@ from cocoanalysis.fieldwork.questionnaire import (
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import META, known_ids, mark, plain
+from cocoanalysis.responses.multiple import untouched
 
 SEEN = "-99"  # what Qualtrics writes, when asked to, for a question that was seen and left empty
 CONSENT = {"yes": "1", "no": "2"}
@@ -373,7 +374,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     table = table.assign(**{name: table[name].map(_agreed) for name in consent})
     questions = [name for name in questions if name not in consent]
     complete = next((name for name, id in marks.items() if id == "complete"), None)
-    table, entries = _unanswered(table, questions, survey, complete)
+    table, entries = _unanswered(untouched(table, survey), questions, survey, complete)
     return Raw(
         table,
         bindings={**both_addresses(questions, survey), **direct, **marks},

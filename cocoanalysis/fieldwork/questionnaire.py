@@ -18,8 +18,8 @@ from cocoanalysis.fieldwork.platforms import CodeMap, write_code_map
 from cocoanalysis.instrument.model import in_language
 
 Words = Mapping[str, str]  # language → text
-Kind = Literal["consent", "likert", "choice", "number", "text"]
-KINDS: dict[str, Kind] = {"categorical": "choice", "numeric": "number", "text": "text"}
+Kind = Literal["consent", "likert", "choice", "multiple", "number", "text"]
+KINDS: dict[str, Kind] = {"categorical": "choice", "multiple": "multiple", "numeric": "number", "text": "text"}
 ADDRESSES = ("other", "self")
 AGREE: dict[str, dict[str, str]] = {  # the two answers to consent, by code
     "yes": {"en": "I agree", "da": "Jeg er enig", "de": "Ich stimme zu"},

@@ -46,6 +46,16 @@ from cocoanalysis.responses.matching import (
     renamed,
     understand,
 )
+from cocoanalysis.responses.multiple import (
+    Chosen,
+    Sheet,
+    headings,
+    listed_answers,
+    one_answer,
+    several,
+    spellings,
+    ticks,
+)
 from cocoanalysis.responses.responses import Responses, reason_dtype
 from cocoanalysis.responses.scoring import key_check, keyed
 from cocoanalysis.result import PROVENANCES
@@ -226,7 +236,7 @@ class Reading:
         for column, id in self.bindings.columns.items():
             owners.setdefault(id, []).append(column)
         used: Counter[str] = Counter()
-        for id, columns in owners.items():
+        for id, columns in self._several(owners).items():
             values, why, labelled = self._merged(id, columns)
             self.data[id], self.why[id] = values, why
             used.update({"labels": labelled, "columns": bool(labelled)})
@@ -240,11 +250,15 @@ class Reading:
     def _bound(self) -> None:
         columns = [name for name in self.raw.columns if name not in self.raw.technical]
         given = {column: id for column, id in self.raw.bindings.items() if column in columns}
+        names = {self._alias(key): self._alias(name) for key, name in self.code_map.columns.items()}
+        codes = {id: self._codes(id) for id in several(self.survey)}
         self.bindings = bind(
             columns,
             self.survey,
-            code_map={self._alias(key): self._alias(name) for key, name in self.code_map.columns.items()},
+            code_map=names,
             given=given,
+            options=spellings(self.survey, names, codes),
+            headings=headings(self.survey, self.source.options.language),
             texts=self.raw.texts,
             language=self.source.options.language,
         )
@@ -263,8 +277,9 @@ class Reading:
 
     def _left_out(self) -> None:
         """Personal columns are dropped unless asked for; columns that are not bound are listed."""
-        background = self.survey.background
-        personal = [c for c, id in self.bindings.columns.items() if id in background and background[id].personal]
+        background, options = self.survey.background, ticks(self.survey)
+        asked = {c: background.get(options.get(id, (id,))[0]) for c, id in self.bindings.columns.items()}
+        personal = [column for column, question in asked.items() if question is not None and question.personal]
         personal += [c for c in self.bindings.unmatched if c in self.raw.personal]
         kept = dict(self.bindings.columns)
         unmatched = dict(self.bindings.unmatched)
@@ -281,6 +296,52 @@ class Reading:
         if unmatched:
             words = f"columns that are no question of the survey left out: {listed(unmatched, 30)}"
             self.line("read", words, cells=len(unmatched) * len(self.raw))
+
+    def _several(self, owners: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Questions with several answers are read from all their columns at once; gives the columns of the others."""
+        options = ticks(self.survey)
+        for id, question in several(self.survey).items():
+            own = {name: columns for name, columns in owners.items() if name == id or options.get(name, ("",))[0] == id}
+            if own:
+                self._read_several(question, own)
+        return {id: columns for id, columns in owners.items() if id not in options and id not in several(self.survey)}
+
+    def _read_several(self, question: Any, owners: Mapping[str, list[str]]) -> None:
+        """One question with several answers: true or false in `id__code`, or in all of them why there is no answer."""
+        sheet = Sheet(list(question.categories), len(self.raw))
+        for name, columns in owners.items():
+            for column in columns:
+                texts, codes = factorised(self.raw.column(column))
+                cells = [self._chosen(question, name, column, text) for text in texts]
+                faults = {text: cell.fault for text, cell in zip(texts, cells) if cell.fault}
+                self._listed_faults(column, texts, codes, faults, question)
+                reasons = [self._number("invalid" if cell.fault else cell.reason) for cell in cells]
+                sheet.add(cells, codes, reasons, name == question.id)
+        wrong = sheet.contradicted(self._number(reason) for reason in ("skipped", "not_asked", "not_reached"))
+        if wrong.any():
+            raise ResponseError(
+                f"The columns {listed(repr(one) for columns in owners.values() for one in columns)} all hold answers "
+                f"to '{question.id}' and do not say the same in {int(wrong.sum())} rows (first in row "
+                f"{self.row(wrong)}). Drop those that do not count, or say so by code_map={{'{question.id}': column}}.",
+                code="DuplicateBinding",
+            )
+        answered = sheet.answered()
+        why = np.where(answered, -1, np.where(sheet.why < 0, self._number("skipped"), sheet.why)).astype(np.int8)
+        for place, column in enumerate(question.columns):
+            self.data[column] = pd.Series(pd.arrays.BooleanArray(sheet.yes[:, place].copy(), ~answered))
+            self.why[column] = why
+
+    def _chosen(self, question: Any, name: str, column: str, text: str) -> Chosen:
+        language = self.source.options.language
+        if name != question.id:
+            code = ticks(self.survey)[name][1]
+            return one_answer(text, question, code, language=language, empty=self.empty)
+        codes, labels = self._codes(question.id), self.raw.labels.get(column)
+        return listed_answers(text, question, language=language, codes=codes, labels=labels, empty=self.empty)
+
+    def _codes(self, id: str) -> dict[str, str]:
+        """Code of the platform → our code, from the platform's module and the code map."""
+        return {**self.raw.codes.get(id, {}), **self.code_map.codes.get(id, {})}
 
     def _merged(self, id: str, columns: Sequence[str]) -> tuple[pd.Series, np.ndarray, int]:
         """The answers to one question, which may stand in one column for each form of address."""
@@ -314,7 +375,7 @@ class Reading:
         texts, codes = factorised(self.raw.column(column))
         answers = self._meaning(id, column, texts)
         counts = np.bincount(codes, minlength=len(texts))
-        self._fault(column, texts, codes, counts, answers, id)
+        self._fault(column, texts, codes, answers, id)
         reason = np.full(len(texts) + 1, -1, dtype=np.int8)
         for place, text in enumerate(texts):
             if text not in answers.values:
@@ -347,7 +408,7 @@ class Reading:
             texts,
             question,
             language=self.source.options.language,
-            codes={**self.raw.codes.get(id, {}), **self.code_map.codes.get(id, {})},
+            codes=self._codes(id),
             labels=self.raw.labels.get(column),
             empty=self.empty,
         )
@@ -368,6 +429,9 @@ class Reading:
         return pd.Series(words.take(codes))
 
     def _number(self, reason: str) -> int:
+        """The number of a reason; −1 for none."""
+        if not reason:
+            return -1
         if reason not in self.reasons:
             self.reasons.append(reason)
         return self.reasons.index(reason)
@@ -378,9 +442,7 @@ class Reading:
         """The number in the file of the first of these rows."""
         return int(np.flatnonzero(rows)[0]) + self.raw.first_row
 
-    def _fault(
-        self, column: str, texts: Sequence[str], codes: np.ndarray, counts: np.ndarray, answers: Answers, id: str
-    ) -> None:
+    def _fault(self, column: str, texts: Sequence[str], codes: np.ndarray, answers: Answers, id: str) -> None:
         question = self.survey.items.get(id) or self.survey.background.get(id)
         both = mixed(answers) if question is not None else None
         if both:
@@ -390,7 +452,14 @@ class Reading:
                 "one or the other. Export codes, or labels, for the whole column.",
                 code="MixedCodes",
             )
-        for why, bad in _by_reason(answers.faults).items():
+        self._listed_faults(column, texts, codes, answers.faults, question)
+
+    def _listed_faults(
+        self, column: str, texts: Sequence[str], codes: np.ndarray, faults: Mapping[str, str], question: Any
+    ) -> None:
+        """Each kind of fault of a column, counted, with its first row."""
+        counts = np.bincount(codes, minlength=len(texts))
+        for why, bad in _by_reason(faults).items():
             places = [place for place, text in enumerate(texts) if text in bad]
             n = int(counts[places].sum())
             row = self.row(np.isin(codes, places))
@@ -566,14 +635,23 @@ class Reading:
             conditions = dict(question.show_if)
             if question.id in self.survey.items:
                 conditions |= dict(self.survey.constructs[question.construct].show_if)
-            if question.id not in self.data or not conditions:
+            columns = [name for name in getattr(question, "columns", (question.id,)) if name in self.data]
+            if not columns or not conditions:
                 continue
             hidden = np.zeros(len(self.raw), dtype=bool)
             for other, shown in conditions.items():
-                if other in self.data:
-                    answers = self.data[other].astype("str")
-                    hidden |= ~answers.isin([str(value) for value in shown]).to_numpy(dtype=bool)
-            self._change(question.id, hidden, "not_asked")
+                given = self._given(other, [str(value) for value in shown])
+                hidden |= ~given if given is not None else False
+            for column in columns:
+                self._change(column, hidden, "not_asked")
+
+    def _given(self, id: str, answers: Sequence[str]) -> np.ndarray | None:
+        """The rows in which a question has one of these answers; None where the file does not hold it."""
+        question = self.survey.background.get(id)
+        if question is not None and question.kind == "multiple":
+            there = [self.data[f"{id}__{code}"] for code in answers if f"{id}__{code}" in self.data]
+            return np.logical_or.reduce([one.fillna(False).to_numpy(dtype=bool) for one in there]) if there else None
+        return self.data[id].astype("str").isin(answers).to_numpy(dtype=bool) if id in self.data else None
 
     def _not_reached(self) -> None:
         complete = self.data.get("complete")
@@ -628,7 +706,8 @@ class Reading:
     def responses(self, provenance: str) -> Responses:
         """What was read, as Responses."""
         own = [self.survey.respondent or "respondent", self.survey.cluster, self.survey.organisation]
-        order = [*own, *self.survey.background, *self.survey.items, *self.data]
+        background = [column for question in self.survey.background.values() for column in question.columns]
+        order = [*own, *background, *self.survey.items, *self.data]
         names = [name for name in dict.fromkeys(order) if name in self.data and name != "provenance"]
         dtype = pd.CategoricalDtype(self.reasons)
         whole = bool(self.keep.all())
@@ -664,11 +743,12 @@ class Reading:
 
 
 def asked_order(survey: Any) -> list[str]:
-    """Items and background questions in the order in which they are asked."""
+    """The columns of items and background questions in the order in which they are asked."""
     named = [
         id for name in survey.order for id in (survey.constructs[name].items if name in survey.constructs else [name])
     ]
-    return [id for id in dict.fromkeys([*named, *survey.items]) if id in survey.items or id in survey.background]
+    asked = [id for id in dict.fromkeys([*named, *survey.items]) if id in survey.items or id in survey.background]
+    return [name for id in asked for name in (survey.background[id].columns if id in survey.background else [id])]
 
 
 def _kind(id: str, survey: Any) -> str:

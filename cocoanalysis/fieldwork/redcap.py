@@ -35,6 +35,7 @@ from cocoanalysis.fieldwork.questionnaire import (
 )
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.matching import mark
+from cocoanalysis.responses.multiple import untouched
 
 COLUMNS = [
     "Variable / Field Name",
@@ -217,7 +218,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         sent = states.isin(["2", "Complete"]).all(axis=1)
         extra["complete"] = sent.map({True: "true", False: "false"})
         table = table.drop(columns=done)
-    table = table.replace({"[not completed]": mark("not_reached")})
+    table = untouched(table.replace({"[not completed]": mark("not_reached")}), survey)
     table = pd.concat([table, pd.DataFrame(extra, index=table.index)], axis=1)
     ids = {name: "response" for name in ("record_id", "Record ID") if name in table}
     asked = questionnaire(survey)

@@ -28,6 +28,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     written,
 )
 from cocoanalysis.instrument.model import in_language
+from cocoanalysis.responses.multiple import spellings
 
 TYPES = {"number": "decimal", "text": "text"}
 SET_BY_LINK = {"en": "Set by the link.", "da": "Sættes af linket.", "de": "Wird vom Link gesetzt."}
@@ -197,7 +198,8 @@ def sniff(head: Head) -> float:
 def read(source: Source, survey: Any, options: Options) -> Raw:
     """An export of ODK Central, KoboToolbox or SurveyCTO: group prefixes taken off, both forms of address joined."""
     table = _table(source)
-    names = {column: _last(column) for column in table.columns}
+    several = set(spellings(survey, {}, {}))
+    names = {column: _last(column, several) for column in table.columns}
     twice = {name for name in names.values() if list(names.values()).count(name) > 1}
     table = table.rename(columns={column: name for column, name in names.items() if name not in twice})
     return Raw(
@@ -216,9 +218,11 @@ def _table(source: Source) -> pd.DataFrame:
     return pd.DataFrame([row[: len(names)] for row in rows], columns=names, dtype=object)
 
 
-def _last(column: str) -> str:
-    """'g_mobilising/mob1' and 'g_mobilising-mob1' are mob1; names of the platform stay."""
-    return column if column in OURS else re.split(r"[/-]", column)[-1] or column
+def _last(column: str, several: set[str]) -> str:
+    """'g_mobilising/mob1' and 'g_mobilising-mob1' are mob1; the platform's names stay, and 'q/a' of several answers."""
+    parts = re.split(r"[/-]", column)
+    pair = "/".join(parts[-2:])
+    return column if column in OURS else pair if pair.lower() in several else parts[-1] or column
 
 
 def _marks(columns: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ spacing differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,7 +17,16 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from cocoanalysis.errors import listed
-from cocoanalysis.instrument.model import Construct, Item, ResponseScale, Score, ScoreRule, Survey
+from cocoanalysis.instrument.model import (
+    Background,
+    Construct,
+    Item,
+    ResponseScale,
+    Score,
+    ScoreRule,
+    Survey,
+    in_language,
+)
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.result import Result
 
@@ -51,7 +60,7 @@ class SurveyComparison(Result):
         return f"{self.old} against {self.new}"
 
     def tidy(self, unchanged: bool = False) -> pd.DataFrame:
-        """One row an item or score: level, id, change, comparable, reason, old, new.
+        """One row an item, background question or score: level, id, change, comparable, reason, old, new.
 
         Parameters
         ----------
@@ -103,7 +112,7 @@ def compare_surveys(old: Survey | str | Path, new: Survey | str | Path) -> Surve
     return SurveyComparison(
         old=f"{before.id} {before.version}",
         new=f"{after.id} {after.version}",
-        differences=(*items.values(), *(score for score in scores if score is not None)),
+        differences=(*items.values(), *_backgrounds(before, after), *(score for score in scores if score is not None)),
     )
 
 
@@ -190,6 +199,41 @@ def _recorded(item: Item, before: Survey, after: Survey) -> set[str]:
 
 def _letters(text: str) -> str:
     return re.sub(r"[\W_]+", "", text).casefold()
+
+
+# ---- background -----------------------------------------------------------------------------
+
+
+def _backgrounds(before: Survey, after: Survey) -> Iterator[Difference]:
+    """The background questions that are not the same in both versions."""
+    for id in dict.fromkeys([*before.background, *after.background]):
+        old, new = before.background.get(id), after.background.get(id)
+        if old is None or new is None:
+            sentence = f"The {'new' if new is None else 'old'} version does not ask it."
+            words = [one.label(id) if asked else "" for one, asked in ((before, old), (after, new))]
+            yield Difference("background", id, "dropped" if new is None else "added", "no", sentence, *words)
+        elif found := [*_answers(old, new, {*before.languages} & {*after.languages})]:
+            yield _summed(id, found)._replace(level="background", old=before.label(id), new=after.label(id))
+
+
+def _answers(old: Background, new: Background, languages: set[str]) -> Found:
+    if old.kind != new.kind:
+        return [("kind", "no", f"It was {old.kind} and is {new.kind}: the answers are of another kind.")]
+    gone, come = [list(set(one.categories) - set(other.categories)) for one, other in ((old, new), (new, old))]
+    if gone or come:
+        what = " and ".join(
+            f"{word} {listed(sorted(codes))}" for word, codes in (("without", gone), ("with", come)) if codes
+        )
+        return [("categories", "only within", f"The answers are now {what}; merge categories before comparing.")]
+    changed = [one for one in sorted(languages) if old.labels(one) != new.labels(one)]
+    if changed:
+        return [("categories", "only within", f"The answers have other words in {listed(changed)}; check the codes.")]
+    said = [
+        one
+        for one in sorted(languages)
+        if _letters(in_language(old.question, one)) != _letters(in_language(new.question, one))
+    ]
+    return [("wording", "only within", f"It asks in other words in {listed(said)}.")] if said else []
 
 
 # ---- scores ---------------------------------------------------------------------------------

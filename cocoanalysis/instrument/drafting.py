@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -279,28 +279,34 @@ def _code(code: str) -> str:
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f{}<>|,;\"']+", "_", code)[:32] or "_"
 
 
+def _name(code: str) -> str:
+    """A category's code where it becomes a part of a column's name."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", code).strip("_")[:32] or "none"
+
+
 def _background(draft: Draft, question: Question) -> Iterator[str]:
     answers = [choice for choice in _answers(question) if not choice.missing]
-    kind = {"numeric": "numeric", "choice": "categorical"}.get(question.kind, "text")
+    kind = {"numeric": "numeric", "choice": "categorical", "several": "multiple"}.get(question.kind, "text")
     if question.kind == "unknown" and answers:
         kind = "categorical"
-    if kind == "categorical" and not answers:
+    if kind in ("categorical", "multiple") and not answers:
         kind = "text"
     id = draft.id(question.name)
     yield f"  - id: {id}"
     unsaid = _gap(not question.text, "the file has no question text")
     yield f"    label: {draft.words(question.text, question.name)}{unsaid}"
-    if question.lead and question.kind in ("several", "numeric"):
+    if question.lead and question.kind == "numeric":
         yield f"    # asked under: {draft.words(question.lead)}"
     yield f"    kind: {kind}{_gap(*_doubt(question))}"
     for gap in question.gaps:
         yield f"    # gap: {gap}"
     if question.personal:
         yield "    personal: true"
-    if kind == "categorical":
+    if kind in ("categorical", "multiple"):
         yield "    categories:"
-        draft.remember(id, ((choice.code, _code(choice.code)) for choice in answers))
-        for code, choice in _unique(answers):
+        spelled = _name if kind == "multiple" else _code
+        draft.remember(id, ((choice.code, spelled(choice.code)) for choice in answers))
+        for code, choice in _unique(answers, spelled):
             label = draft.words(choice.label, choice.code)
             yield f"      - {{code: {code}, label: {label}}}{_gap(not choice.label, 'label')}"
         missing = [choice for choice in _answers(question) if choice.missing]
@@ -313,8 +319,7 @@ def _background(draft: Draft, question: Question) -> Iterator[str]:
 def _doubt(question: Question) -> tuple[bool, str]:
     """What is unsure about the kind of a background question."""
     if question.kind == "several":
-        listed = ", ".join(" ".join(choice.label.values()) or choice.code for choice in question.choices)
-        return True, f"several answers may be chosen{f' ({listed})' if listed else ''}; ask one question for each"
+        return not question.choices, "several answers may be chosen; make it multiple and list its categories"
     if question.kind == "unknown":
         return True, "numbers or categories? Only codes are known"
     if question.kind == "numeric" and question.rating:
@@ -324,12 +329,12 @@ def _doubt(question: Question) -> tuple[bool, str]:
     return question.rating is None and question.kind == "choice", "is this background, or an item on a scale?"
 
 
-def _unique(answers: list[Choice]) -> Iterator[tuple[str, Choice]]:
+def _unique(answers: list[Choice], spelled: Callable[[str], str]) -> Iterator[tuple[str, Choice]]:
     seen: set[str] = set()
     for choice in answers:
-        code = _code(choice.code)
-        if code not in seen:
-            seen.add(code)
+        code = spelled(choice.code)
+        if code.lower() not in seen:
+            seen.add(code.lower())
             yield (code if ONLY_DIGITS.fullmatch(code) else quoted(code)), choice
 
 

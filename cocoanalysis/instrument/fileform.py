@@ -159,7 +159,7 @@ class BackgroundEntry(Entry):
     id: Id
     label: Label
     question: Wording | None = None
-    kind: Literal["categorical", "numeric", "text", "identifier"]
+    kind: Literal["categorical", "multiple", "numeric", "text", "identifier"]
     level: Literal["respondent", "collaboration", "response", "organisation"] = "respondent"
     categories: list[CategoryEntry] = Field(default_factory=list)
     missing: list[MissingEntry] = Field(default_factory=list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -352,15 +353,37 @@ def conditions(entry: Mapping[str, Iterable[Any]]) -> dict[str, tuple[str, ...]]
     return {id: tuple(str(code) for code in codes) for id, codes in entry.items()}
 
 
+def _check_multiple(reader: _Reader, where: tuple[str | int, ...], entry: form.BackgroundEntry) -> None:
+    """Each answer becomes a column named after its code, so codes must be fit for names, also where case is lost."""
+    seen: dict[str, str] = {}
+    for index, category in enumerate(entry.categories):
+        code, place = str(category.code), (*where, "categories", index, "code")
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_]*[A-Za-z0-9])?", code) or "__" in code:
+            sentence = (
+                f"Several answers may be given to '{entry.id}', so each gets a column of its own, named after its "
+            )
+            sentence += f"code; '{code}' is no such name. Use letters, digits and single '_' between them."
+            reader.fault(place, "CodeNoName", sentence)
+        elif code.lower() in seen and code != seen[code.lower()]:
+            sentence = f"The codes '{seen[code.lower()]}' and '{code}' of '{entry.id}' differ in case only."
+            reader.fault(place, "DuplicateCode", sentence)
+        seen.setdefault(code.lower(), code)
+    if entry.reference is not None:
+        sentence = f"Several answers may be given to '{entry.id}', so none of them is a reference; remove this line."
+        reader.fault((*where, "reference"), "ReferenceOfMultiple", sentence)
+
+
 def _background(reader: _Reader, number: int, entry: form.BackgroundEntry) -> Background:
     where = ("background", number)
     codes = [str(category.code) for category in entry.categories]
     taken = codes + [str(code.code) for code in entry.missing]
     for code in sorted({code for code in taken if taken.count(code) > 1}):
         reader.fault((*where, "categories"), "DuplicateCode", f"The code '{code}' stands twice in '{entry.id}'.")
-    if entry.kind == "categorical" and not codes:
-        reader.fault((*where, "kind"), "MissingCategories", f"'{entry.id}' is categorical; list its 'categories:'.")
-    if entry.kind != "categorical" and codes:
+    if entry.kind in ("categorical", "multiple") and not codes:
+        reader.fault((*where, "kind"), "MissingCategories", f"'{entry.id}' is {entry.kind}; list its 'categories:'.")
+    if entry.kind == "multiple":
+        _check_multiple(reader, where, entry)
+    elif entry.kind != "categorical" and codes:
         reader.fault((*where, "categories"), "NotCategorical", f"'{entry.id}' is {entry.kind} and takes no categories.")
     if entry.reference is not None and str(entry.reference) not in codes:
         sentence = f"The reference '{entry.reference}' is no category of '{entry.id}'; it has {listed(codes)}."

@@ -210,13 +210,17 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """A question about the respondent, the collaboration or the response."""
+    """A question about the respondent, the collaboration or the response.
+
+    To a 'multiple' question several answers may be given: responses hold a true or false for each,
+    in the columns ``columns``. A condition that names such a question asks whether one of the answers was given.
+    """
 
     id: str
     label: Words
     question: Words
     question_by_address: Lookup[str, Words]
-    kind: Literal["categorical", "numeric", "text", "identifier"]
+    kind: Literal["categorical", "multiple", "numeric", "text", "identifier"]
     level: str
     categories: Lookup[str, Words]
     missing: tuple[MissingCode, ...]
@@ -227,6 +231,11 @@ class Background:
     reference: str | None
     asked: bool
     show_if: Lookup[str, tuple[str, ...]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that hold its answers: its id, or `id__code` for each answer of a multiple question."""
+        return tuple(f"{self.id}__{code}" for code in self.categories) if self.kind == "multiple" else (self.id,)
 
     def labels(self, language: str = "en") -> dict[str, str]:
         """Category code → label in that language."""
@@ -465,7 +474,16 @@ class Survey:
             return in_language(self.scores[id].label, language) or id
         if id in self.blocks:
             return id
+        if option := self.option(id):
+            question, code = option
+            return f"{in_language(question.label, language)}: {in_language(question.categories[code], language)}"
         raise self._unknown(id)
+
+    def option(self, column: str) -> tuple[Background, str] | None:
+        """The multiple question and the answer (its code) that a column `id__code` stands for; None for others."""
+        id, _, code = column.partition("__")
+        question = self.background.get(id)
+        return (question, code) if question is not None and code and column in question.columns else None
 
     def form_items(self, form: str = "full", version: int | None = None) -> list[str]:
         """The items of a form; of a planned-missing form, those of one version (0, 1, …) or of all.

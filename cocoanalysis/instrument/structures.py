@@ -297,8 +297,7 @@ def _limesurvey_question(name: str, entry: Mapping[str, Any]) -> Iterator[Questi
             column = f"{name}[{sub}]"
             yield Question(column, words, form, choices, group=name, lead=text, rating=True, codes=fixed, gaps=gaps)
     elif kind in ("M", "P"):
-        for sub, words in entry["subs"].items():
-            yield Question(f"{name}[{sub}]", words, "several", group=name, lead=text)
+        yield Question(name, text, "several", tuple(Choice(sub, words) for sub, words in entry["subs"].items()))
     elif kind in ("L", "!", "O", "I"):
         yield Question(name, text, "choice", choices)
     elif kind == "Y":

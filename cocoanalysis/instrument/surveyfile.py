@@ -228,6 +228,9 @@ class _Assembly:
             address.column, self.background, ("address", "column"), "background question", "the form of address"
         ):
             column = self.background[address.column]
+            if column.kind == "multiple":
+                sentence = f"Several answers may be given to '{address.column}', so it cannot tell the form of address."
+                self.fault(("address", "column"), "AddressOfMultiple", sentence)
             for key, code in (("self", str(address.self_)), ("other", str(address.other))):
                 if column.kind == "categorical":
                     self._known(code, column.categories, ("address", key), "category", f"the answer '{key}'")

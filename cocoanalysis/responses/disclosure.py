@@ -421,7 +421,7 @@ def anonymity(
     Parameters
     ----------
     responses : Responses
-    variables : what somebody else may know of a person; None for all categorical and numeric background
+    variables : what somebody else may know of a person; None for all background but identifiers and texts
     sensitive : questions whose answer should not follow from belonging to a combination (l-diversity)
     k : the number of people that should share a combination
 
@@ -459,9 +459,9 @@ NO_ANSWER = "no answer"
 
 
 def _quasi_identifiers(responses: Any) -> list[str]:
-    """What somebody else may know of a person: categorical and numeric background."""
-    known = responses.survey.background
-    return [id for id, one in known.items() if id in responses.answers and one.kind in ("categorical", "numeric")]
+    """What somebody else may know of a person: all background but identifiers and texts."""
+    asked = [one for one in responses.survey.background.values() if one.kind in ("categorical", "multiple", "numeric")]
+    return [name for one in asked for name in one.columns if name in responses.answers]
 
 
 def _background_table(responses: Any, variables: Iterable[str] | None) -> pd.DataFrame:
@@ -547,7 +547,7 @@ def _remedies(table: pd.DataFrame, name: Any) -> list[tuple[str, str, str, pd.Da
         found.append(("band", str(name), "four bands of about equal size", table.assign(**{str(name): banded})))
         return found
     counts = column.value_counts()
-    if len(counts) > 2:
+    if len(counts) > 2 and True not in counts.index:
         rare = list(counts.index[-2:])
         merged = column.where(~column.isin(rare), "merged")
         found.append(

@@ -88,7 +88,8 @@ class Bindings:
 def known_ids(survey: Any) -> list[str]:
     """Every id that a column may carry: items, background, identifiers, technical columns."""
     own = [survey.respondent, survey.cluster, survey.organisation, getattr(survey, "collaboration", None)]
-    return list(dict.fromkeys([*survey.items, *survey.background, *(id for id in own if id), *META]))
+    options = [name for question in survey.background.values() for name in question.columns]
+    return list(dict.fromkeys([*survey.items, *survey.background, *(id for id in own if id), *META, *options]))
 
 
 def bind(
@@ -98,6 +99,8 @@ def bind(
     code_map: Mapping[str, str] | None = None,
     given: Mapping[str, str] | None = None,
     texts: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    headings: Mapping[str, set[str]] | None = None,
     language: str | None = None,
 ) -> Bindings:
     """Bind the columns of a file to the ids of the survey.
@@ -108,22 +111,30 @@ def bind(
     code_map : our id → column (the other way round is understood too)
     given : column → our id, what the platform module is sure of (an ImportId, say)
     texts : column → question text, where the file holds it beside the name
+    options, headings : how the column of one of several answers may be named, or headed with words → `id__code`
     language : match texts in this language only; None for any
 
     Raises
     ------
     ResponseError : UnknownColumn, UnknownId (code map), AmbiguousText, RenamedColumn
     """
-    ids = known_ids(survey)
+    ids = list(dict.fromkeys([*known_ids(survey), *(options or {}).values()]))
     found, how = dict(given or {}), dict.fromkeys(given or {}, "platform")
-    for column, id in _by_map(columns, code_map or {}, ids).items():
+    split = {column: (options or {}).get(plain(column).lower(), "") for column in columns}
+    for column, id in _by_map(columns, code_map or {}, ids, split).items():
         found[column], how[column] = id, "code map"
     for spelled, by in ((plain, "id"), (lambda name: plain(name).lower(), "id in capitals")):
         taken = set(found.values())
         for column in columns:
             if column not in found and spelled(column) in ids and spelled(column) not in taken:
                 found[column], how[column] = spelled(column), by
-    _by_text(columns, survey, texts or {}, language, found, how)
+    for column, option in split.items():
+        if option and column not in found:
+            found[column], how[column] = option, "id and code"
+    index = question_index(survey, language)
+    for text, hits in (headings or {}).items():
+        index.setdefault(text, set()).update(hits)
+    _by_text(columns, index, texts or {}, found, how)
     unmatched = {
         column: _candidates(column, (texts or {}).get(column), survey, ids, set(found.values()))
         for column in columns
@@ -132,8 +143,11 @@ def bind(
     return Bindings({column: found[column] for column in columns if column in found}, how, unmatched)
 
 
-def _by_map(columns: Sequence[str], code_map: Mapping[str, str], ids: Sequence[str]) -> dict[str, str]:
+def _by_map(
+    columns: Sequence[str], code_map: Mapping[str, str], ids: Sequence[str], split: Mapping[str, str]
+) -> dict[str, str]:
     found = {}
+    whole = {option.partition("__")[0] for option in split.values()}  # questions that have a column for each answer
     for key, value in code_map.items():
         id, column = (key, value) if key in ids else (value, key)
         if id not in ids:
@@ -144,7 +158,7 @@ def _by_map(columns: Sequence[str], code_map: Mapping[str, str], ids: Sequence[s
             )
         if column in columns:
             found[column] = id
-        elif id not in columns:
+        elif id not in columns and id not in whole:
             raise ResponseError(
                 f"The code map says that '{id}' stands in the column '{column}', which the file does not have."
                 f"{suggestion(column, columns)} The file has {listed(columns)}.",
@@ -155,17 +169,12 @@ def _by_map(columns: Sequence[str], code_map: Mapping[str, str], ids: Sequence[s
 
 def _by_text(
     columns: Sequence[str],
-    survey: Any,
+    index: Mapping[str, set[str]],
     texts: Mapping[str, str],
-    language: str | None,
     found: dict[str, str],
     how: dict[str, str],
 ) -> None:
-    rest = [column for column in columns if column not in found]
-    if not rest:
-        return
-    index = question_index(survey, language)
-    for column in rest:
+    for column in [column for column in columns if column not in found]:
         headed, beside = (index.get(plain(text), set()) for text in (column, texts.get(column, "")))
         hits = (headed & beside) or set(headed or beside)
         if len(hits) > 1:

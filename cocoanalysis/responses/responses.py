@@ -290,8 +290,12 @@ class Responses(Result):
 
     def _explained(self, name: str, language: str) -> dict[str, Any]:
         item, question = self.survey.items.get(name), self.survey.background.get(name)
+        option = self.survey.option(name)
+        question = option[0] if option else question
         holder = item.scale if item is not None else question
         labels = {} if holder is None or (question is not None and not question.categories) else holder.labels(language)
+        if option:
+            labels = {"true": labels[option[1]], "false": "not chosen"}
         codes = [] if holder is None else [f"{one.code} = {one.label.get(language, '')}" for one in holder.missing]
         kind = "item" if item else question.kind if question else "flag" if name.startswith("flag_") else "technical"
         meaning = META[name].meaning if name in META else ""

@@ -36,7 +36,8 @@ def as_text(responses: Any) -> pd.DataFrame:
 def reason_codes(survey: Any, name: str) -> dict[str, str]:
     """Reason → the instrument's own code for it, of an item or background question."""
     item = survey.items.get(name)
-    holder = item.scale if item is not None else survey.background.get(name)
+    option = survey.option(name)
+    holder = item.scale if item is not None else option[0] if option else survey.background.get(name)
     return {one.reason: one.code for one in holder.missing} if holder is not None else {}
 
 
@@ -90,6 +91,8 @@ def write_sav(responses: Any, path: str | Path, language: str = "en") -> Path:
             measures[name] = "ordinal"
         elif question is not None and question.categories:
             labels[name], measures[name] = question.labels(language), "nominal"
+        elif responses.survey.option(name):
+            labels[name], measures[name] = {0.0: "not chosen", 1.0: "chosen"}, "nominal"
         if declared:
             ranges[name] = _declared(sorted(declared.values()), labels.get(name, {}), declared, name)
     table = pd.DataFrame(frame).assign(provenance=responses.provenance)
@@ -108,7 +111,7 @@ def write_sav(responses: Any, path: str | Path, language: str = "en") -> Path:
 
 
 def _label(survey: Any, name: str, language: str) -> str:
-    known = name in survey.items or name in survey.background
+    known = name in survey.items or name in survey.background or survey.option(name)
     return survey.label(name, language)[:256] if known else name
 
 
