@@ -31,6 +31,8 @@ from cocoanalysis.instrument.model import in_language
 
 BOX = "☐"
 LINE = "_" * 40
+WIDTH = 26.1  # centimetres between the margins
+SHORT = 12  # rows of a grid that is kept on one page
 WORDS = {
     "code": {"en": "Code", "da": "Kode", "de": "Kennung"},
     "if": {"en": "Only if", "da": "Kun hvis", "de": "Nur wenn"},
@@ -117,7 +119,9 @@ def _new_document() -> Any:
     page = made.sections[0]
     page.orientation, page.page_width, page.page_height = WD_ORIENT.LANDSCAPE, Cm(29.7), Cm(21.0)
     page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(1.8)
-    made.styles["Normal"].font.size = Pt(10)
+    body = made.styles["Normal"]
+    body.font.size = Pt(10)
+    body.paragraph_format.space_before, body.paragraph_format.space_after = Pt(0), Pt(4)
     return made
 
 
@@ -127,7 +131,28 @@ def plain(text: str) -> str:
 
 
 def _footer(made: Any, text: str) -> None:
-    _grey(made.sections[0].footer.paragraphs[0], text)
+    """What this is, and the number of the page of how many: loose sheets find their order again."""
+    line = made.sections[0].footer.paragraphs[0]
+    _grey(line, f"{text} · ")
+    for name, sign in (("PAGE", " / "), ("NUMPAGES", "")):
+        _grey(line, "")
+        _field(line.runs[-1], name)
+        _grey(line, sign)
+
+
+def _field(run: Any, name: str) -> None:
+    """A field that Word fills in when it shows or prints the page."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    for kind in ("begin", "separate", "end"):
+        mark = OxmlElement("w:fldChar")
+        mark.set(qn("w:fldCharType"), kind)
+        if kind == "separate":
+            told = OxmlElement("w:instrText")
+            told.text = name
+            run._r.append(told)
+        run._r.append(mark)
 
 
 def _grey(paragraph: Any, text: str) -> None:
@@ -171,10 +196,12 @@ def _for_address(asked: Questionnaire, question: Question, address: str) -> Ques
 
 
 def _question(made: Any, asked: Questionnaire, question: Question, language: str, address: str) -> None:
+    from docx.shared import Cm, Pt
+
     words = made.add_paragraph(
         f"{_condition(asked, question, language)}{plain(in_language(question.text[address], language))} "
     )
-    words.paragraph_format.keep_with_next = True
+    words.paragraph_format.keep_with_next, words.paragraph_format.space_before = True, Pt(8)
     _grey(words, question.id)
     options = _options(question)
     if not question.choices and question.kind != "consent":
@@ -183,6 +210,7 @@ def _question(made: Any, asked: Questionnaire, question: Question, language: str
     for option in options:
         line = made.add_paragraph(f"{BOX} {plain(in_language(option.label, language))} ")
         line.paragraph_format.keep_with_next = option is not options[-1]
+        line.paragraph_format.left_indent, line.paragraph_format.space_after = Cm(0.5), Pt(1)
         _grey(line, option.code)
 
 
@@ -205,16 +233,11 @@ def _condition(asked: Questionnaire, question: Question, language: str) -> str:
 
 
 def _grid(made: Any, asked: Questionnaire, questions: Sequence[Question], language: str, address: str) -> None:
-    """Items in rows, all answers in columns; the head is repeated on each page and no row is torn."""
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.shared import Cm
-
+    """Items in rows, all answers in columns; short grids stay on one page, the head of a long one is repeated."""
     options = questions[0].options
     table = made.add_table(rows=1, cols=1 + len(options), style="Table Grid")
-    table.autofit = False
-    widths = [Cm(26.1 - 1.9 * len(options)), *[Cm(1.9)] * len(options)]
     for cell, option in zip(table.rows[0].cells[1:], options):
-        paragraph = cell.paragraphs[0]
+        paragraph = _centred(cell)
         _small(paragraph, in_language(option.label, language))
         _grey(paragraph, f" {option.code}")
     for question in questions:
@@ -225,19 +248,42 @@ def _grid(made: Any, asked: Questionnaire, questions: Sequence[Question], langua
         )
         _grey(paragraph, question.id)
         for cell in cells[1:]:
-            cell.paragraphs[0].add_run(BOX)
-            cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.CENTER
-    for row in table.rows:
-        _whole(row, head=row._tr is table.rows[0]._tr)
+            _centred(cell).add_run(BOX)
+    _laid_out(table, len(options))
+    made.add_paragraph("")
+
+
+def _centred(cell: Any) -> Any:
+    from docx.enum.table import WD_ALIGN_VERTICAL
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+
+    cell.vertical_alignment = WD_ALIGN_VERTICAL.CENTER
+    cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.CENTER
+    return cell.paragraphs[0]
+
+
+def _laid_out(table: Any, options: int) -> None:
+    """Widths (LibreOffice takes those of the columns, Word those of the cells), breaks and air."""
+    from docx.shared import Cm, Pt
+
+    table.autofit = False
+    answer = min(1.9, 17.0 / options)
+    widths = [Cm(WIDTH - answer * options), *[Cm(answer)] * options]
+    for column, width in zip(table.columns, widths):
+        column.width = width
+    for place, row in enumerate(table.rows):
+        _whole(row, head=place == 0)
+        together = place == 0 or (len(table.rows) <= SHORT and place < len(table.rows) - 1)
         for cell, width in zip(row.cells, widths):
             cell.width = width
-    made.add_paragraph("")
+            told = cell.paragraphs[0].paragraph_format
+            told.keep_with_next, told.space_before, told.space_after = together, Pt(2), Pt(2)
 
 
 def _small(paragraph: Any, text: str) -> None:
     from docx.shared import Pt
 
-    paragraph.add_run(plain(text)).font.size = Pt(8)
+    paragraph.add_run(plain(text)).font.size = Pt(7.5)
 
 
 def _whole(row: Any, head: bool) -> None:

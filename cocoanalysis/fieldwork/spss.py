@@ -22,6 +22,7 @@ from cocoanalysis.responses.matching import mark, plain
 from cocoanalysis.responses.matching import options as answer_options
 
 LEVELS = {"likert": "ordinal", "choice": "nominal", "consent": "nominal", "number": "scale", "text": "nominal"}
+WHOLE = "F8.0"  # codes are shown without decimals
 ROOM = 64  # characters that a column of text offers
 READERS = {"sav": "read_sav", "por": "read_por", "dta": "read_dta"}
 
@@ -77,6 +78,7 @@ def write(
         variable_value_labels={id: _value_labels(id, questions, tongue) for id in columns if _labelled(id, questions)},
         missing_ranges={id: gaps for id, one in questions.items() if (gaps := _missing(one))},
         variable_measure={id: LEVELS[questions[id].kind] if id in questions else "nominal" for id in columns},
+        variable_format={id: WHOLE for id, one in questions.items() if one.choices and _numeric(one)},
     )
     code_map = CodeMap({id: id for id in columns}, {}, survey.id, survey.version, "spss")
     return [target, write_code_map(target, code_map)]

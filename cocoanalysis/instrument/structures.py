@@ -403,34 +403,38 @@ def _xlsform_questions(rows: Iterable[Mapping[str, Any]], lists: Mapping[str, li
 
 @reader(_suffix(".qsf"))
 def qualtrics(path: Path) -> Structure:
-    """A .qsf file: questions in all languages, matrices as groups, recoded values as codes."""
+    """A .qsf file: questions in all languages in the order of their blocks, matrices as groups, recodes as codes."""
     data = json.loads(path.read_text(encoding="utf-8-sig"))
     entry = data.get("SurveyEntry", {})
     language = str(entry.get("SurveyLanguage", "")).split("-")[0].casefold()
-    thrown = set()
-    payloads = []
-    for element in data.get("SurveyElements", []):
-        payload = element.get("Payload")
-        if element.get("Element") == "BL":
-            blocks = payload.values() if isinstance(payload, dict) else payload or []
-            thrown |= {
-                part.get("QuestionID")
-                for block in blocks
-                if isinstance(block, dict) and block.get("Type") == "Trash"
-                for part in block.get("BlockElements", [])
-            }
-        elif element.get("Element") == "SQ" and isinstance(payload, dict):
-            payloads.append(payload)
+    elements = [one for one in _entries(data.get("SurveyElements")) if isinstance(one, dict)]
+    payloads = [one["Payload"] for one in elements if one.get("Element") == "SQ" and isinstance(one["Payload"], dict)]
+    blocks = [block for one in elements if one.get("Element") == "BL" for block in _entries(one.get("Payload"))]
+    places = {id: place for place, id in enumerate(_in_blocks(blocks, trash=False))}
+    thrown = set(_in_blocks(blocks, trash=True))
     kept = [payload for payload in payloads if payload.get("QuestionID") not in thrown]
+    kept.sort(key=lambda payload: places.get(payload.get("QuestionID"), len(places)))
     questions = tuple(one for payload in kept for one in _qualtrics_question(payload, language))
     return Structure("Qualtrics", plain(entry.get("SurveyName")) or path.stem, language, questions)
 
 
+def _entries(listed_or_keyed: Any) -> list[Any]:
+    """The entries of a list, or of an object: Qualtrics writes either, whichever its numbering allows."""
+    return list(listed_or_keyed.values()) if isinstance(listed_or_keyed, dict) else list(listed_or_keyed or [])
+
+
+def _in_blocks(blocks: Iterable[Any], trash: bool) -> Iterator[Any]:
+    """The questions of the blocks, in order; or those in the trash."""
+    for block in blocks:
+        if isinstance(block, dict) and (block.get("Type") == "Trash") == trash:
+            yield from (part.get("QuestionID") for part in _entries(block.get("BlockElements")))
+
+
 def _ordered(payload: Mapping[str, Any], key: str, order: str) -> list[tuple[str, Any]]:
-    """Choices or answers in their order; Qualtrics writes a dict, or a list when they were never moved."""
+    """Choices or answers in their order; a list stands for entries that are numbered from 0 (as those of an NPS)."""
     entries = payload.get(key) or {}
-    entries = entries if isinstance(entries, dict) else {str(i + 1): one for i, one in enumerate(entries)}
-    wanted = [str(one) for one in payload.get(order) or entries]
+    entries = entries if isinstance(entries, dict) else {str(place): one for place, one in enumerate(entries)}
+    wanted = [str(one) for one in _entries(payload.get(order)) or entries]
     return [(one, entries[one]) for one in wanted if one in entries]
 
 
@@ -444,7 +448,7 @@ def _qualtrics_words(payload: Mapping[str, Any], language: str, key: str = "", e
     own = payload.get("QuestionText") if not key else dict(_ordered(payload, key, f"{key[:-1]}Order")).get(entry, {})
     words = {language: plain(own if not key else own.get("Display") if isinstance(own, dict) else own)}
     for code, one in _translations(payload).items():
-        text = one.get("QuestionText") if not key else (one.get(key) or {}).get(entry, {}).get("Display")
+        text = one.get("QuestionText") if not key else dict(_ordered(one, key, "")).get(entry, {}).get("Display")
         words[code] = plain(text)
     return {code: text for code, text in words.items() if text}
 
@@ -456,24 +460,30 @@ def _qualtrics_choices(payload: Mapping[str, Any], language: str, key: str) -> t
     return tuple(Choice(str(recoded.get(id, id)), _qualtrics_words(payload, language, key, id)) for id, _ in entries)
 
 
+def _qualtrics_rows(payload: Mapping[str, Any], name: str, language: str) -> Iterator[tuple[str, Words]]:
+    """The column and the words of each row of a matrix, slider, ranking or form."""
+    tags = payload.get("ChoiceDataExportTags")
+    for id, _ in _ordered(payload, "Choices", "ChoiceOrder"):
+        column = tags.get(id) if isinstance(tags, dict) and tags.get(id) else f"{name}_{id}"
+        yield str(column), _qualtrics_words(payload, language, "Choices", id)
+
+
 def _qualtrics_question(payload: Mapping[str, Any], language: str) -> Iterator[Question]:
     kind, selector = payload.get("QuestionType"), str(payload.get("Selector", ""))
     name = str(payload.get("DataExportTag") or payload.get("QuestionID") or "q")
     question = Question(name, _qualtrics_words(payload, language))
     if kind == "Matrix" and selector in ("Likert", "Bipolar", "Profile"):
-        tags = payload.get("ChoiceDataExportTags") or {}
-        choices = _qualtrics_choices(payload, language, "Answers")
-        for id, _ in _ordered(payload, "Choices", "ChoiceOrder"):
-            column = str(tags.get(id) if isinstance(tags, dict) and tags.get(id) else f"{name}_{id}")
-            words = _qualtrics_words(payload, language, "Choices", id)
-            yield Question(column, words, "choice", choices, group=name, lead=question.text, rating=True)
+        choices, one = _qualtrics_choices(payload, language, "Answers"), payload.get("SubSelector") != "MultipleAnswer"
+        for column, words in _qualtrics_rows(payload, name, language):
+            told = Question(column, words, "choice", choices, group=name, lead=question.text, rating=True)
+            yield told if one else replace(told, kind="several", rating=None)
     elif kind == "MC":
         choices = _qualtrics_choices(payload, language, "Choices")
         several = selector in ("MAVR", "MAHR", "MACOL", "MSB")
         yield replace(question, kind="several" if several else "choice", choices=choices)
-    elif kind == "Slider":
-        for id, _ in _ordered(payload, "Choices", "ChoiceOrder"):
-            words = _qualtrics_words(payload, language, "Choices", id)
-            yield Question(f"{name}_{id}", words, "numeric", group=name, lead=question.text)
+    elif kind in ("Slider", "RO", "CS") or (kind, selector) == ("TE", "FORM"):
+        form = "text" if kind == "TE" else "numeric"
+        for column, words in _qualtrics_rows(payload, name, language):
+            yield Question(column, words, form, group=name, lead=question.text)
     elif kind not in ("DB", "Timing", "Meta", "Captcha", None):
         yield replace(question, kind="text")

@@ -49,6 +49,20 @@ def test_a_row_holds_a_box_for_every_answer_and_heads_repeat(files):
     assert "w:tblHeader" not in table.rows[1]._tr.xml
 
 
+def test_columns_have_their_widths_short_grids_stay_whole_and_pages_are_numbered(files):
+    document = docx.Document(str(files["paper.docx"]))
+    for table in document.tables:
+        widths = [column.width.cm for column in table.columns]
+        assert widths[0] > 3 * widths[1]
+        assert sum(widths) == pytest.approx(26.1, abs=0.1)
+        assert [row.cells[0].width.cm for row in table.rows] == pytest.approx([widths[0]] * len(table.rows))
+        kept = [row.cells[0].paragraphs[0].paragraph_format.keep_with_next for row in table.rows]
+        assert kept == [True] * (len(table.rows) - 1) + [False]
+    footer = document.sections[0].footer.paragraphs[0]._p.xml
+    assert ">PAGE<" in footer
+    assert ">NUMPAGES<" in footer
+
+
 def test_only_the_answer_that_fits_the_printed_form_of_address_is_offered(files):
     for name, kept, left in [("paper.docx", "other", "self"), ("paper.self.docx", "self", "other")]:
         told = words(files[name])

@@ -33,6 +33,7 @@ def test_names_labels_missing_codes_and_levels(meta):
     levels = meta.variable_measure
     assert (levels["mob1"], levels["sector"], levels["years"]) == ("ordinal", "nominal", "scale")
     assert meta.original_variable_types["collaboration"] == "A64"
+    assert meta.original_variable_types["mob1"] == "F8.0"
 
 
 def test_a_filled_file_comes_back_whole(tmp_path, meta):

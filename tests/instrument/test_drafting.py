@@ -13,6 +13,7 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.errors import InstrumentError
 from cocoanalysis.instrument import statfile
+from cocoanalysis.instrument.structures import read_structure
 from tests.shared import SHARED
 
 LIKERT = {1: "never", 2: "sometimes", 3: "always"}
@@ -183,6 +184,32 @@ def test_other_languages_stems_recodes_and_personal_columns(tmp_path):
     assert account.items["lead1"].question("da") == "Min leder lytter"
     assert list(account.background["sex"].categories) == ["10", "20"]
     assert coco.read_survey(coco.new_survey("dic", tmp_path / "a.csv", folder=tmp_path)).background["name"].personal
+
+
+def test_a_qsf_in_the_shapes_that_qualtrics_writes(tmp_path):
+    """Blocks in another order than the questions, lists for entries numbered from 0, rows that are columns."""
+    rows = {"1": {"Display": "first"}, "2": {"Display": "second"}}
+    shared = {"ChoiceDataExportTags": False, "Language": [], "ChoiceOrder": [1, 2], "Choices": rows}
+    payloads = [
+        {"QuestionID": "QID1", "DataExportTag": "form", "QuestionType": "TE", "Selector": "FORM", **shared},
+        {"QuestionID": "QID2", "DataExportTag": "rank", "QuestionType": "RO", "Selector": "DND", **shared},
+        {"QuestionID": "QID3", "DataExportTag": "many", "QuestionType": "Matrix", "Selector": "Likert"}
+        | {"SubSelector": "MultipleAnswer", "Answers": rows, "AnswerOrder": ["1", "2"], **shared},
+        {"QuestionID": "QID4", "DataExportTag": "nps", "QuestionType": "MC", "Selector": "NPS", "QuestionText": "How?"}
+        | {"Choices": [{"Display": str(code)} for code in range(11)], "ChoiceOrder": [str(code) for code in range(11)]}
+        | {"Language": {"DA": {"QuestionText": "Hvor?", "Choices": [{"Display": "nul"}]}}},
+        {"QuestionID": "QID9", "QuestionText": "Browser", "QuestionType": "Meta", "Selector": "Browser"},
+    ]
+    block = {"Type": "Default", "BlockElements": [{"QuestionID": f"QID{place}"} for place in (4, 3, 2, 1)]}
+    elements = [{"Element": "SQ", "Payload": one} for one in payloads]
+    elements += [{"Element": "BL", "Payload": {"1": block}}, {"Element": "QC", "Payload": None}]
+    told = {"SurveyEntry": {"SurveyLanguage": "EN"}, "SurveyElements": dict(enumerate(elements))}
+    (tmp_path / "a.qsf").write_text(json.dumps(told), encoding="utf-8")
+    found = {one.name: one for one in read_structure(tmp_path / "a.qsf").questions}
+    assert list(found) == ["nps", "many_1", "many_2", "rank_1", "rank_2", "form_1", "form_2"]
+    assert [one.kind for one in found.values()] == ["choice", *["several"] * 2, *["numeric"] * 2, *["text"] * 2]
+    assert [(one.code, one.label["en"]) for one in found["nps"].choices] == [(str(c), str(c)) for c in range(11)]
+    assert (found["nps"].text["da"], found["nps"].choices[0].label["da"]) == ("Hvor?", "nul")
 
 
 def test_a_tidy_csv_knows_only_columns_and_codes(tmp_path):
