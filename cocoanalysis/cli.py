@@ -397,6 +397,15 @@ def read(
         str, typer.Option(help="What to do with a repeated response: error, first, last or fullest.")
     ] = "error",
     keep_personal: Annotated[bool, typer.Option("--keep-personal", help="Keep columns that identify people.")] = False,
+    language: Annotated[str | None, typer.Option(help="Of the labels in the file; else any of the survey's.")] = None,
+    invalid: Annotated[
+        str, typer.Option(help="Answers outside the options: error, or missing (set to missing and counted).")
+    ] = "error",
+    empty: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Text that stands for an empty cell, as NA; repeatable.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a text file that is not UTF-8, as windows-1252.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between cells, where the file leaves it open.")] = None,
 ) -> None:
     """Turn a platform's export into clean answers: one column an item, every missing answer with its reason.
 
@@ -412,9 +421,18 @@ def read(
         code_map=code_map,
         duplicates=duplicates,
         keep_personal=keep_personal,
+        language=language,
+        invalid=invalid,
+        empty=empty or (),
+        encoding=encoding,
+        delimiter=delimiter,
     )
     for line in responses.ledger.itertuples():
         say(f"{line.step}: {line.rule} ({line.rows} rows, {line.cells} cells)")
+    for column, candidates in responses.unmatched.itertuples(index=False) if responses.unmatched is not None else ():
+        say(f"left out: '{column}'" + (f", which may be {candidates}" if candidates else ""))
+    for doubt in responses.diagnostics:
+        say(str(doubt))
     typer.echo(write_responses(responses, output))
 
 

@@ -305,21 +305,10 @@ def _shown(asked: Questionnaire, question: Question) -> str:
 
 
 def sniff(head: Head) -> float:
-    rows = head.rows[:2] or ([_variables(head.source)] if head.kind == "sav" else [])
-    told = [set(row) for row in rows]
+    told = [set(row) for row in head.rows[:2]] if head.kind in ("text", "xlsx", "sav") else []
     if any({"submitdate", "lastpage", "startlanguage"} <= row for row in told):
         return 0.95
     return 0.9 if any(set(list(words.values())[:4]) <= row for row in told[:1] for words in HEADINGS) else 0.0
-
-
-def _variables(source: Source) -> list[str]:
-    """The variable names of a .sav file, from its dictionary alone."""
-    import pyreadstat
-
-    try:
-        return list(pyreadstat.read_sav(str(source.path), metadataonly=True)[1].column_names)
-    except Exception:  # a damaged file: its own reader will say so
-        return []
 
 
 def read(source: Source, survey: Any, options: Options) -> Raw:

@@ -20,6 +20,7 @@ import pyarrow.csv
 
 from cocoanalysis.errors import PlatformError, listed
 from cocoanalysis.fieldwork.platforms import Head, Options, Source
+from cocoanalysis.instrument.statfile import described
 
 MAX_CELLS = 250_000_000  # about 2.5 GB as nullable integers
 MAX_UNPACKED = 1_000_000_000  # bytes of an unpacked spreadsheet
@@ -95,7 +96,13 @@ def head(source: Source, n: int = 6) -> Head:
         return Head(source, list(itertools.islice(workbook_rows(source), n)))
     if source.kind == "parquet":
         return Head(source, [_parquet(source).schema_arrow.names])
-    return Head(source, [])
+    return Head(source, [statistics_columns(source)])
+
+
+def statistics_columns(source: Source) -> list[str]:
+    """The names of the variables of an SPSS or Stata file; none of a damaged one (its reader says so)."""
+    found = described(source.path, kind=source.kind, rows=True, encoding=source.options.encoding)
+    return [column.name for column in found[1]] if found is not None else []
 
 
 # Text ------------------------------------------------------------------------------------------

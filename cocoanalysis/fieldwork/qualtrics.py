@@ -338,22 +338,12 @@ class Layout:
 
 def sniff(head: Head) -> float:
     if head.kind == "sav":
-        return 0.95 if {"StartDate", "Finished", "ResponseId"} <= set(_variables(head.source)) else 0.0
+        return 0.95 if {"StartDate", "Finished", "ResponseId"} <= set(head.columns) else 0.0
     rows = [set(row) for row in head.rows[:3]]
     if any(IMPORT_ID.fullmatch(cell) for row in rows for cell in row):
         return 0.95
     known = [len(row & set(HEADED)) for row in rows[:2]]
     return 0.9 if (any("V1" in row for row in rows[:1]) and max(known) > 4) or (known and known[0] > 3) else 0.0
-
-
-def _variables(source: Source) -> list[str]:
-    """The variable names of a .sav file, from its dictionary alone."""
-    import pyreadstat
-
-    try:
-        return list(pyreadstat.read_sav(str(source.path), metadataonly=True)[1].column_names)
-    except Exception:  # a damaged file: its own reader will say so
-        return []
 
 
 def read(source: Source, survey: Any, options: Options) -> Raw:

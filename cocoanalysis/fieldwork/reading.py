@@ -22,7 +22,9 @@ from cocoanalysis.errors import Diagnostic, PlatformError, ResponseError, listed
 from cocoanalysis.fieldwork.opening import head, opened
 from cocoanalysis.fieldwork.platforms import (
     CodeMap,
+    Head,
     Options,
+    Platform,
     Raw,
     Source,
     code_map_beside,
@@ -107,8 +109,8 @@ def read_responses(
 
     Raises
     ------
-    PlatformError : the file cannot be understood (RaggedRow, EncodingError, UnknownExport, …)
-    ResponseError : the answers contradict the survey (OutsideOptions, MixedCodes, RenamedColumn,
+    PlatformError : the file cannot be understood (NoResponses, RaggedRow, EncodingError, UnknownExport, …)
+    ResponseError : the answers contradict the survey (UnknownLanguage, OutsideOptions, MixedCodes, RenamedColumn,
         DuplicateResponse, VersionMismatch, …); no message shows an answer
 
     Examples
@@ -128,9 +130,13 @@ def read_responses(
             code="NotASurvey",
         )
     source = opened(path, Options(language, encoding, delimiter, keep_personal))
-    door = sniffed(head(source)) if platform == "auto" else named(platform)
+    if language is not None:
+        one_of(language, survey.languages, "language of the survey", error=ResponseError, code="UnknownLanguage")
+    first = head(source)
+    door = sniffed(first) if platform == "auto" else named(platform)
     if door.read is None:
         raise PlatformError(f"Files of '{door.name}' cannot be read.", code="UnknownPlatform")
+    doubts = _unlikely(door, first) if platform != "auto" else []
     raw = door.read(source, survey, source.options)
     digest = _digest(source.path)
     sample = _sample(survey, digest)
@@ -139,13 +145,41 @@ def read_responses(
     found = "sniffed" if platform == "auto" else "named"
     reading.line("read", f"read {source.path.name} as {door.name} ({found}), sha256 {digest[:12]}", rows=len(raw))
     reading.entries += raw.entries
+    reading.diagnostics += doubts
     reading.columns()
+    if not len(raw):
+        raise PlatformError(
+            f"{source.path.name} has a header but no responses below it. Export the file again when somebody has "
+            "answered, and with all responses, not only the complete ones.",
+            code="NoResponses",
+        )
     reading.timed()
     reading.statuses()
     reading.turned_back(list(already_reversed))
     reading.unasked()
     reading.repeated(duplicates)
     return reading.responses(_provenance(reading, sample))
+
+
+def _unlikely(door: Platform, head: Head) -> list[Diagnostic]:
+    """A doubt about a platform that was named for a file that does not look like it.
+
+    Raises
+    ------
+    PlatformError : WrongPlatform, where that platform cannot have written such a file
+    """
+    if door.sniff is None or door.sniff(head) > 0:
+        return []
+    seen = sniffed(head)
+    words = f"{head.source.path.name} was read as an export of {door.title or door.name}, as you asked"
+    if door.name in ("spss", "stata") or head.kind not in ("text", "xlsx"):
+        raise PlatformError(
+            f"{head.source.path.name} is no export of {door.title or door.name}; it is like {seen.title or seen.name}."
+            f" Leave platform= out, or say platform='{seen.name}'.",
+            code="WrongPlatform",
+        )
+    advice = f"it looks like {seen.title or seen.name}. Check the ledger, or leave platform= out."
+    return [Diagnostic("UnlikelyPlatform", f"{words}, but {advice}", "warning")]
 
 
 def _digest(path: Path) -> str:
@@ -731,6 +765,9 @@ class Reading:
 
     def _doubts(self, responses: Responses) -> Iterator[Diagnostic]:
         """What a reader must know: constant and empty items, keys that the answers contradict."""
+        if not len(responses):
+            yield Diagnostic("NobodyLeft", "No response is left after the rules that the ledger lists.", "warning")
+            return
         asked = [id for id in self.survey.item_ids() if id in self.answered]
         constant = [id for id in asked if self.answered[id] == 1 and len(self.raw) > 1]
         if constant:

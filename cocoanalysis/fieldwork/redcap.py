@@ -198,6 +198,8 @@ def _logic(asked: Questionnaire, question: Question, address: str | None) -> str
 
 
 def sniff(head: Head) -> float:
+    if head.kind not in ("text", "xlsx"):
+        return 0.0
     names = set(head.columns)
     raw = any(name.endswith("_complete") for name in names) and ("record_id" in names or _has(names, "_timestamp"))
     label = "Complete?" in names and bool({"Record ID", "Survey Timestamp", "Survey Identifier"} & names)

@@ -17,6 +17,7 @@ from cocoanalysis.errors import PlatformError, listed, one_of
 from cocoanalysis.fieldwork.opening import cell_text
 from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
 from cocoanalysis.fieldwork.questionnaire import AGREE, Question, Section, questionnaire
+from cocoanalysis.instrument.statfile import READERS, described
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark, plain
 from cocoanalysis.responses.matching import options as answer_options
@@ -24,7 +25,6 @@ from cocoanalysis.responses.matching import options as answer_options
 LEVELS = {"likert": "ordinal", "choice": "nominal", "consent": "nominal", "number": "scale", "text": "nominal"}
 WHOLE = "F8.0"  # codes are shown without decimals
 ROOM = 64  # characters that a column of text offers
-READERS = {"sav": "read_sav", "por": "read_por", "dta": "read_dta"}
 
 
 # Out ------------------------------------------------------------------------------------------------
@@ -155,6 +155,8 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
 def _twice(source: Source, options: Options) -> tuple[pd.DataFrame, pd.DataFrame, Any]:
     import pyreadstat
 
+    if described(source.path, kind=source.kind, rows=True, encoding=options.encoding) is None:
+        raise _damaged(source)
     reader = getattr(pyreadstat, READERS[source.kind])
     more: dict[str, Any] = {"encoding": options.encoding} if options.encoding else {}
     if source.kind == "por":
@@ -169,12 +171,15 @@ def _guarded(source: Source, reader: Any, more: dict[str, Any]) -> tuple[pd.Data
     try:
         return reader(str(source.path), **more)
     except Exception as error:  # pyreadstat raises its own and several built-in kinds
-        raise PlatformError(
-            f"{source.path.name} cannot be read as a .{source.kind} file ({type(error).__name__}); it may be cut "
-            f"off, or "
-            "in an encoding that must be named, such as encoding='windows-1252'.",
-            code="DamagedFile",
-        ) from error
+        raise _damaged(source) from error
+
+
+def _damaged(source: Source) -> PlatformError:
+    return PlatformError(
+        f"{source.path.name} cannot be read as a .{source.kind} file: it may be cut off or damaged (export it again), "
+        "or in an encoding that must be named, such as encoding='windows-1252'.",
+        code="DamagedFile",
+    )
 
 
 def _column(bare: pd.Series, declared: pd.Series) -> tuple[list[str], dict[str, int]]:

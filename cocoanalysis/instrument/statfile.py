@@ -10,10 +10,12 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 SECONDS = 300
+READERS = {"sav": "read_sav", "por": "read_por", "dta": "read_dta"}
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,31 @@ class Column:
     string: bool
 
 
-def described(path: Path) -> tuple[str, list[Column]] | None:
-    """The file's label and its columns; None when the file cannot be read."""
-    call = [sys.executable, "-P", __file__, str(path.resolve())]
-    done = subprocess.run(call, capture_output=True, timeout=SECONDS)
+def described(
+    path: Path, *, kind: str = "", rows: bool = False, encoding: str | None = None
+) -> tuple[str, list[Column]] | None:
+    """The file's label and its columns; None when the file cannot be read.
+
+    Parameters
+    ----------
+    kind : sav, por or dta; '' judges by the name
+    rows : whether all rows must be readable too, after which reading them in this process is safe
+    encoding : of texts in the file, where it is not said there or said wrongly
+    """
+    known = path.stat()
+    kind = kind or {".dta": "dta", ".por": "por"}.get(path.suffix.casefold(), "sav")
+    return _described(str(path.resolve()), kind, rows, encoding or "", known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=4)
+def _described(
+    path: str, kind: str, rows: bool, encoding: str, changed: int, size: int
+) -> tuple[str, list[Column]] | None:
+    call = [sys.executable, "-P", __file__, path, kind, "rows" if rows else "head", encoding]
+    try:
+        done = subprocess.run(call, capture_output=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
     if done.returncode:
         return None
     label, columns = json.loads(done.stdout)
@@ -41,11 +64,12 @@ def described(path: Path) -> tuple[str, list[Column]] | None:
     ]
 
 
-def _description(path: str) -> list[Any]:
+def _description(path: str, kind: str, rows: str, encoding: str) -> list[Any]:
     import pyreadstat
 
-    read = pyreadstat.read_dta if path.casefold().endswith(".dta") else pyreadstat.read_sav
-    _, meta = read(path, metadataonly=True, user_missing=True)
+    more: dict[str, Any] = {"encoding": encoding} if encoding else {}
+    more |= {} if kind == "por" else {"user_missing": True}
+    _, meta = getattr(pyreadstat, READERS[kind])(path, metadataonly=rows == "head", **more)
     columns = [
         [
             name or "",
@@ -61,4 +85,4 @@ def _description(path: str) -> list[Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(json.dumps(_description(sys.argv[1])).encode("utf-8"))
+    sys.stdout.buffer.write(json.dumps(_description(*sys.argv[1:5])).encode("utf-8"))

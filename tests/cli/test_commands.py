@@ -52,6 +52,20 @@ def test_read_writes_clean_answers_and_says_what_it_did(tmp_path):
     assert len(pd.read_csv(tmp_path / "clean.csv")) == 900
 
 
+def test_read_lists_what_it_left_out_and_takes_every_option_that_an_error_names(tmp_path):
+    table = pd.read_csv(ROOT / "surveys" / "unit-climate" / "responses.csv", dtype=str).head(30)
+    table.assign(leed1="1", note="naïve").replace({"5": "NA"}).to_csv(
+        tmp_path / "a.csv", index=False, encoding="cp1252"
+    )
+    more = ("--empty", "NA", "--encoding", "windows-1252", "--language", "da", "--invalid", "missing")
+    done = run("read", tmp_path / "a.csv", "--survey", "unit-climate", "-o", tmp_path / "clean.csv", *more)
+    assert done.exit_code == 0, done.stderr
+    assert "left out: 'note'" in done.stderr
+    refused = run("read", tmp_path / "a.csv", "--survey", "unit-climate", "-o", tmp_path / "x.csv")
+    assert refused.exit_code == 1
+    assert "encoding" in refused.stderr
+
+
 def test_preview_writes_one_page(tmp_path):
     done = run("preview", "cocreation", "-o", tmp_path / "page.html", "--language", "da")
     assert done.exit_code == 0

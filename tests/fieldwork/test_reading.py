@@ -471,3 +471,54 @@ def test_a_path_in_place_of_the_survey_is_named(tmp_path):
     with pytest.raises(CocoError) as raised:
         read_responses(tmp_path / "answers.csv", "surveys/cocreation")
     assert raised.value.code == "NotASurvey"
+
+
+@pytest.mark.parametrize("kind", ["sav", "dta", "por"])
+def test_a_statistics_file_that_ends_the_library_ends_no_session(tmp_path, survey, monkeypatch, kind):
+    from cocoanalysis.instrument import statfile
+
+    aborts = tmp_path / "aborts.py"
+    aborts.write_text("import os; os.abort()")
+    monkeypatch.setattr(statfile, "__file__", str(aborts))
+    path = file(tmp_path, b"nothing of the kind", f"answers.{kind}")
+    with pytest.raises(CocoError) as caught:
+        read_responses(path, survey)
+    assert caught.value.code == "DamagedFile"
+
+
+# What the caller says, and what the file is -----------------------------------------------------------
+
+
+def test_a_language_the_survey_lacks_is_named(tmp_path, survey):
+    problem = error(tmp_path, text(), survey, language="dk")
+    assert problem.code == "UnknownLanguage"
+    assert "en, da" in str(problem)
+
+
+@pytest.mark.parametrize("platform", ["qualtrics", "limesurvey", "redcap", "xlsform", "surveyjs"])
+def test_a_platform_named_for_another_kind_of_file_is_doubted(tmp_path, survey, platform):
+    read = read_responses(file(tmp_path, text()), survey, platform=platform)
+    assert [one.code for one in read.diagnostics if "as you asked" in str(one)] == ["UnlikelyPlatform"]
+    assert read.frame["tru1"].tolist() == [1, 5, 4]
+
+
+@pytest.mark.parametrize("platform", ["spss", "stata"])
+def test_a_platform_that_cannot_have_written_the_file_is_refused(tmp_path, survey, platform):
+    problem = error(tmp_path, text(), survey, platform=platform)
+    assert problem.code == "WrongPlatform"
+    assert "platform='tidy'" in str(problem)
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+def test_a_file_without_responses_says_so(tmp_path, survey, kind):
+    path = tmp_path / f"answers.{kind}"
+    empty = pd.DataFrame(columns=HEADER, dtype=str)
+    {"csv": empty.to_csv, "xlsx": empty.to_excel, "parquet": empty.to_parquet}[kind](path, index=False)
+    with pytest.raises(CocoError, match="a header but no responses") as caught:
+        read_responses(path, survey)
+    assert caught.value.code == "NoResponses"
+
+
+def test_nobody_left_after_the_rules_is_said(tmp_path, survey):
+    read = read_responses(file(tmp_path, text([[*row, "test"] for row in ROWS], [*HEADER, "status"])), survey)
+    assert [one.code for one in read.diagnostics] == ["NobodyLeft"]
