@@ -193,18 +193,15 @@ class Fit(Result):
                 columns[kind] = np.concatenate([self._standardised[kind], self._defined_standardised(kind)])
         return pd.DataFrame(columns)
 
-    @property
-    def _names(self) -> dict[str, list[str]]:
-        """What each row of the table and each definition is called."""
+    @cached_property
+    def _names(self) -> dict[str, Any]:
+        """What each row of the table and each definition is called, as arrays of text."""
         table = self.problem.table
-        rows, definitions = table.rows, table.definitions
-        return {
-            "lhs": [r.lhs for r in rows] + [c.lhs for c in definitions],
-            "op": [r.op for r in rows] + [c.op for c in definitions],
-            "rhs": [r.rhs for r in rows] + [c.rhs for c in definitions],
-            "group": [table.group_label(r.group) for r in rows] + [""] * len(definitions),
-            "label": [r.label for r in rows] + [c.lhs for c in definitions],
-        }
+        named = [(r.lhs, r.op, r.rhs, table.group_label(r.group), r.label) for r in table.rows]
+        named += [(c.lhs, c.op, c.rhs, "", c.lhs) for c in table.definitions]
+        text = pd.array([name for column in zip(*named) for name in column], dtype="str")
+        columns = ("lhs", "op", "rhs", "group", "label")
+        return {name: text[k * len(named) : (k + 1) * len(named)] for k, name in enumerate(columns)}
 
     def _limits(self, est: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.replicates is not None:
@@ -231,6 +228,8 @@ class Fit(Result):
 
     def _definitions_at(self, values: np.ndarray, slopes: np.ndarray | None):
         table = self.problem.table
+        if not table.definitions:
+            return np.zeros(0), []
         names: dict[str, Dual] = {}
         for i, row in enumerate(table.rows):
             dual = Dual(values[i], 0.0 if slopes is None else slopes[i])
@@ -296,11 +295,7 @@ class Fit(Result):
             return np.nan
         if isinstance(self.problem, TwoLevelProblem):
             return self.problem.loglik(self.solution.theta)
-        if self.problem.patterns is not None:
-            total = sum(self.problem.discrepancy.saturated_loglik)
-        else:
-            zeros = [np.zeros(len(s.mean)) for s in self.problem.samples]
-            total = sum(log_likelihood(s.cov, z, s.cov, s.n) for s, z in zip(self.problem.samples, zeros))
+        total = sum(self.problem.discrepancy.saturated_loglik)
         for sample, x in zip(self.problem.samples, self.problem.x):
             if x:
                 inner = sample.cov[np.ix_(x, x)]

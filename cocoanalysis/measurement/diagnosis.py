@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cocoanalysis.errors import Diagnostic, listed
-from cocoanalysis.measurement.fitting import Solution, rank_deficit
+from cocoanalysis.measurement.fitting import Solution, plainly_positive, rank_deficit
 from cocoanalysis.measurement.implied import Block
 from cocoanalysis.measurement.inference import Problem, degrees_of_freedom, moment_rank
 from cocoanalysis.measurement.ordinal import completed_variances
@@ -128,6 +128,8 @@ def _not_definite(block: Block, cov: np.ndarray) -> list[str]:
     sd = np.sqrt(np.maximum(np.diagonal(cov), 0))
     keep = np.flatnonzero(sd > 1e-8)
     correlation = cov[np.ix_(keep, keep)] / np.outer(sd[keep], sd[keep])
+    if plainly_positive(correlation):
+        return []
     names = [block.latent[k] for k in keep]
     i, j = np.tril_indices(len(names), -1)
     above = [

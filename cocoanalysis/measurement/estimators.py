@@ -8,6 +8,7 @@ information. Nothing else needs to change: the tests are parametrised over the r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,11 +19,15 @@ from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.implied import (
     Block,
     Implied,
+    Plan,
     Structure,
+    between_columns,
     cell_columns,
     curvature,
     lower,
+    mean_columns,
     moment_jacobian,
+    pull_back,
     vech,
 )
 from cocoanalysis.measurement.ordinal import ordinal_jacobian, ordinal_moments_of, ordinal_pull_back
@@ -64,18 +69,14 @@ ESTIMATORS: dict[str, Estimator] = {
 # Normal theory ------------------------------------------------------------------------------------
 
 
-def quadratic(u, v, c, first: np.ndarray, second: np.ndarray | None = None) -> np.ndarray:
-    """½ tr(W dΣₛ R dΣₜ) over all pairs of cells, for symmetric W = ``first`` and R = ``second`` (or W)."""
-    ut, vt = np.swapaxes(u, -1, -2), np.swapaxes(v, -1, -2)
-    fu, fv = first @ u, first @ v
-    x, q, r = vt @ fu, ut @ fu, vt @ fv
-    weight = c[:, None] * c[None, :]
+def quadratic(plan: Plan, first: np.ndarray, second: np.ndarray | None = None) -> np.ndarray:
+    """½ tr(W dΣₛ R dΣₜ) over all pairs of cells, for symmetric W and R (or W) given as ZᵀWZ and ZᵀRZ."""
+    q, x, r = (first.take(plan.pairs[name]) for name in ("uu", "vu", "vv"))
+    weight = plan.c[:, None] * plan.c
     if second is None:
-        return weight * (x * np.swapaxes(x, -1, -2) + q * r)
-    su, sv = second @ u, second @ v
-    x2, q2, r2 = vt @ su, ut @ su, vt @ sv
-    xt, x2t = np.swapaxes(x, -1, -2), np.swapaxes(x2, -1, -2)
-    return 0.5 * weight * (x * x2t + xt * x2 + q * r2 + r * q2)
+        return weight * (x * x.T + q * r)
+    q2, x2, r2 = (second.take(plan.pairs[name]) for name in ("uu", "vu", "vv"))
+    return 0.5 * weight * (x * x2.T + x.T * x2 + q * r2 + r * q2)
 
 
 def definite_inverse_of(cov: np.ndarray) -> tuple[np.ndarray | None, float]:
@@ -99,6 +100,9 @@ class NormalTheory:
         total = sum(s.n for s in samples)
         self.share = np.array([s.n / total for s in samples])
         self.constant = [float(np.linalg.slogdet(s.cov)[1]) + len(s.cov) for s in samples]
+        self.saturated_loglik = [
+            -s.n / 2 * (len(s.cov) * math.log(2 * math.pi) + constant) for s, constant in zip(samples, self.constant)
+        ]
 
     def _pieces(self, block: Block, sample: Sample, theta: np.ndarray):
         implied = block.implied(theta)
@@ -121,10 +125,11 @@ class NormalTheory:
         return zip(self.structure.blocks, self.samples, self.share, self.constant)
 
     def gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient, _ = self.scoring(theta, information=False)
+        value, gradient, _ = self.scoring(theta, "none")
         return value, gradient
 
-    def scoring(self, theta: np.ndarray, information: bool = True) -> tuple[float, np.ndarray, np.ndarray]:
+    def scoring(self, theta: np.ndarray, information: str = "expected") -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient and information: expected, observed (second derivatives) or none (zeros)."""
         total, gradient = 0.0, np.zeros(self.n_free)
         metric = np.zeros((self.n_free, self.n_free))
         for block, sample, share, constant in self._groups():
@@ -134,42 +139,42 @@ class NormalTheory:
             spread = sample.cov if d is None else sample.cov + d[:, None] * d
             product = inverse @ spread
             total += share * 0.5 * (logdet + np.trace(product) - constant)
-            plan = block.plan
-            u, v, dmean = cell_columns(plan, implied)
-            by_cov = inverse - product @ inverse
-            cells = plan.c * np.sum(u * (by_cov @ v), axis=0)
-            if d is not None:
-                cells = cells - (inverse @ d) @ dmean
-            gradient += share * (cells @ plan.select)
-            if information:
-                inner = quadratic(u, v, plan.c, inverse)
-                if d is not None:
-                    inner = inner + dmean.T @ inverse @ dmean
-                metric += share * (plan.select.T @ inner @ plan.select)
+            middle = product @ inverse
+            by_cov, by_mean = 0.5 * (inverse - middle), None if d is None else -(inverse @ d)
+            gradient += share * pull_back(block.plan, implied, by_cov, by_mean)
+            if information == "expected":
+                block.plan.add_pairs(metric, share * self._expected(block, implied, inverse))
+            elif information == "observed":
+                block.plan.add_pairs(metric, share * self._curved(block, implied, inverse, middle, by_mean))
+                metric += share * curvature(block, implied, by_cov, by_mean)
         return float(total), gradient, metric
+
+    def _expected(self, block: Block, implied: Implied, inverse: np.ndarray) -> np.ndarray:
+        """Expected information of the cells."""
+        inner = quadratic(block.plan, between_columns(implied, inverse))
+        if not self.meanstructure:
+            return inner
+        dmean = mean_columns(block.plan, implied)
+        return inner + dmean.T @ inverse @ dmean
+
+    def _curved(self, block: Block, implied: Implied, inverse: np.ndarray, middle: np.ndarray, by_mean) -> np.ndarray:
+        """Second derivatives by the cells, but for those of the moments; ``middle`` is Σ⁻¹(S + dd')Σ⁻¹."""
+        plan = block.plan
+        inner = quadratic(plan, between_columns(implied, inverse), between_columns(implied, 2 * middle - inverse))
+        if by_mean is None:
+            return inner
+        dmean = mean_columns(plan, implied)
+        reach, pull = by_mean @ implied.left, implied.left.T @ (inverse @ dmean)
+        cross = -plan.c[:, None] * (reach[plan.u, None] * pull[plan.v] + reach[plan.v, None] * pull[plan.u])
+        return inner + cross + cross.T + dmean.T @ inverse @ dmean
 
     def expected(self, theta: np.ndarray) -> np.ndarray:
         return self.scoring(theta)[2]
 
     def observed(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives of minus the log-likelihood per row."""
-        total = np.zeros((self.n_free, self.n_free))
-        for block, sample, share, _ in self._groups():
-            implied, inverse, _, d = self._pieces(block, sample, theta)
-            if inverse is None:
-                return np.full_like(total, np.nan)
-            plan = block.plan
-            u, v, dmean = cell_columns(plan, implied)
-            spread = sample.cov if d is None else sample.cov + np.outer(d, d)
-            middle = inverse @ spread @ inverse
-            inner = quadratic(u, v, plan.c, inverse, 2 * middle - inverse)
-            if d is not None:
-                wd, wm = inverse @ d, inverse @ dmean
-                cross = plan.c[:, None] * ((u.T @ wd)[:, None] * (v.T @ wm) + (v.T @ wd)[:, None] * (u.T @ wm))
-                inner = inner + cross + cross.T + dmean.T @ wm
-            bend = curvature(block, implied, 0.5 * (inverse - middle), None if d is None else -(inverse @ d))
-            total += share * (plan.select.T @ inner @ plan.select + bend)
-        return (total + total.T) / 2
+        value, _, metric = self.scoring(theta, "observed")
+        return (metric + metric.T) / 2 if np.isfinite(value) else np.full_like(metric, np.nan)
 
     def scores(self, theta: np.ndarray) -> list[np.ndarray]:
         """Gradient of each row's log-likelihood, one (n, n_free) array a group; weights are not applied."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, special
 
+from cocoanalysis.measurement.implied import lower
 from cocoanalysis.measurement.inference import Test
 
 CUTOFFS = {
@@ -85,7 +86,7 @@ def srmr(
     """Standardised root mean square residual of one group (Bentler, 1995; lavaan's default)."""
     sd = np.sqrt(np.diag(observed))
     residual = (observed - implied) / np.outer(sd, sd)
-    i, j = np.tril_indices(len(sd), -1 if ordinal else 0)
+    i, j = lower(len(sd), diagonal=not ordinal)
     total, count = np.sum(residual[i, j] ** 2), len(i) + (len(sd) + covariates if ordinal else 0)
     if observed_mean is not None and implied_mean is not None and not ordinal:
         total += np.sum(((observed_mean - implied_mean) / sd) ** 2)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from scipy import linalg, optimize
+from scipy.linalg import lapack
 
 from cocoanalysis.measurement.parameters import ParameterTable
 from cocoanalysis.measurement.syntax import Constraint
@@ -149,12 +150,12 @@ def _secant(
 
 def _solve(information: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """information⁻¹ gradient; a ridge stands in where the matrix is singular."""
-    try:
-        return linalg.cho_solve(linalg.cho_factor(information, check_finite=False), gradient, check_finite=False)
-    except linalg.LinAlgError:
-        values, vectors = np.linalg.eigh((information + information.T) / 2)
-        floor = max(values[-1], 1e-12) * 1e-9
-        return vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), floor))
+    _, solved, failed = lapack.dposv(information, gradient)
+    if not failed:
+        return solved
+    values, vectors = np.linalg.eigh((information + information.T) / 2)
+    floor = max(values[-1], 1e-12) * 1e-9
+    return vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), floor))
 
 
 def _line_search(problem: Discrepancy, theta: np.ndarray, step: np.ndarray, value: float, decrement: float) -> float:

@@ -174,6 +174,36 @@ class Plan:
     place: np.ndarray
     select: np.ndarray  # (cells, n_free): adds cells up to parameters
     elements: list[tuple[str, int, int, int]]
+    width: int  # columns of Z
+
+    @cached_property
+    def pairs(self) -> dict[str, np.ndarray]:
+        """Where ZᵀWZ, laid out flat, holds uₛᵀWuₜ, vₛᵀWuₜ and vₛᵀWvₜ of all pairs of cells."""
+        u, v = self.u * self.width, self.v * self.width
+        return {
+            "uu": u[:, None] + self.u, "vu": v[:, None] + self.u, "vv": v[:, None] + self.v,
+        }  # fmt: skip
+
+    @cached_property
+    def _alone(self) -> bool:
+        """Does every cell have its own parameter, and are most parameters elsewhere?"""
+        return 2 * len(self.place) <= self.select.shape[1] and len(np.unique(self.place)) == len(self.place)
+
+    def add_pairs(self, total: np.ndarray, inner: np.ndarray) -> None:
+        """Add numbers of pairs of cells to those of pairs of parameters, in place."""
+        if self._alone:
+            total[self.place[:, None], self.place] += inner
+        else:
+            total += self.select.T @ inner @ self.select
+
+    @cached_property
+    def cells(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """By matrix: which cells stand in it, and their rows and columns."""
+        found: dict[str, list[tuple[int, int, int]]] = {name: [] for name in MATRICES}
+        for t, (name, i, j, _) in enumerate(self.elements):
+            found[name].append((t, i, j))
+        arrays = {name: np.array(cells, dtype=int).reshape(-1, 3) for name, cells in found.items()}
+        return {name: (each[:, 0], each[:, 1], each[:, 2]) for name, each in arrays.items()}
 
     @classmethod
     def of(cls, block: Block, elements: Sequence[tuple[str, int, int, int]]) -> Plan:
@@ -184,7 +214,17 @@ class Plan:
         select = np.zeros((len(elements), block.n_free))
         select[np.arange(len(elements)), place] = 1.0
         as_int = [np.array(x, dtype=int) for x in (u, v, w, k)]
-        return cls(as_int[0], as_int[1], np.array(c, dtype=float), as_int[2], as_int[3], place, select, list(elements))
+        return cls(
+            as_int[0],
+            as_int[1],
+            np.array(c, dtype=float),
+            as_int[2],
+            as_int[3],
+            place,
+            select,
+            list(elements),
+            p + 2 * m,
+        )
 
 
 def _derivative(matrix: str, i: int, j: int, p: int, m: int) -> tuple[int, int, float, int, int]:
@@ -331,18 +371,25 @@ def mean_scales(implied: Implied) -> np.ndarray:
 
 def cell_columns(plan: Plan, implied: Implied) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """U, V (…, p, cells) and dμ (…, p, cells): dΣ = c(u vᵀ + v uᵀ)."""
-    u, v = implied.left[..., plan.u], implied.left[..., plan.v]
-    dmean = implied.left[..., plan.w] * mean_scales(implied)[..., None, plan.k]
-    return u, v, dmean
+    return implied.left[..., plan.u], implied.left[..., plan.v], mean_columns(plan, implied)
+
+
+def mean_columns(plan: Plan, implied: Implied) -> np.ndarray:
+    """dμ (…, p, cells)."""
+    return implied.left[..., plan.w] * mean_scales(implied)[..., None, plan.k]
+
+
+def between_columns(implied: Implied, weight: np.ndarray) -> np.ndarray:
+    """ZᵀWZ: the products of all columns of Z, from which `Plan.pairs` picks those of the cells."""
+    return np.swapaxes(implied.left, -1, -2) @ (weight @ implied.left)
 
 
 def pull_back(plan: Plan, implied: Implied, by_cov: np.ndarray, by_mean: np.ndarray | None) -> np.ndarray:
     """Gradient by the free parameters, given that by Σ (symmetric, dF = tr(G dΣ)) and by μ."""
-    u, v, dmean = cell_columns(plan, implied)
-    gradient = 2 * plan.c * np.sum(u * (by_cov @ v), axis=-2)
+    cells = 2 * plan.c * between_columns(implied, by_cov)[..., plan.u, plan.v]
     if by_mean is not None:
-        gradient = gradient + np.sum(dmean * by_mean[..., None], axis=-2)
-    return gradient @ plan.select
+        cells = cells + np.sum(mean_columns(plan, implied) * by_mean[..., None], axis=-2)
+    return cells @ plan.select
 
 
 def moment_jacobian(block: Block, implied: Implied, meanstructure: bool, plan: Plan | None = None) -> np.ndarray:
@@ -356,46 +403,43 @@ def moment_jacobian(block: Block, implied: Implied, meanstructure: bool, plan: P
 
 
 def curvature(block: Block, implied: Implied, by_cov: np.ndarray, by_mean: np.ndarray | None) -> np.ndarray:
-    """Σ over moments of (gradient by the moment) × (its second derivative): what the Hessian adds to Δ'HΔ."""
-    plan, p, m = block.plan, block.p, block.m
-    e, c, k = implied.reduced, implied.latent_cov, implied.left[:, p + m :]
-    a, kappa = implied.left[:, p : p + m], implied.latent_mean
-    total = np.zeros((len(plan.elements), len(plan.elements)))
-    u, v = implied.left[:, plan.u], implied.left[:, plan.v]
-    gu, gv = by_cov @ u, by_cov @ v
-    scales = mean_scales(implied)
-    for t, (matrix, i, j, _) in enumerate(plan.elements):
-        da, dk, dkappa = _second(matrix, i, j, e, c, k, a, kappa)
-        if da is None:
-            continue
-        dz = np.concatenate([np.zeros((p, p)), da, dk], axis=1)
-        total[:, t] = 2 * plan.c * (np.sum(dz[:, plan.u] * gv, axis=0) + np.sum(dz[:, plan.v] * gu, axis=0))
-        if by_mean is not None:
-            dscale = np.concatenate([[0.0, 0.0], dkappa])
-            total[:, t] += (by_mean @ dz[:, plan.w]) * scales[plan.k]
-            total[:, t] += (by_mean @ implied.left[:, plan.w]) * dscale[plan.k]
+    """Σ over moments of (gradient by the moment) × (its second derivative): what the Hessian adds to Δ'HΔ.
+
+    A cell t changes Z by u yᵀ + v xᵀ, with its own columns u and v of Z and with y and x from E and C.
+    """
+    plan, (y, x) = block.plan, _bends(block.plan, implied)
+    inner = between_columns(implied, by_cov)
+    uu, vu, vv = (inner.take(plan.pairs[name]) for name in ("uu", "vu", "vv"))
+    total = vu * y[plan.u] + vv * x[plan.u] + uu * y[plan.v] + vu.T * x[plan.v]
+    total *= 2 * plan.c[:, None]
+    if by_mean is not None:
+        scales, reach = mean_scales(implied), by_mean @ implied.left
+        total += (reach[plan.u] * y[plan.w] + reach[plan.v] * x[plan.w]) * scales[plan.k, None]
+        total += reach[plan.w, None] * _scale_slopes(block, implied)[plan.k]
     return plan.select.T @ total @ plan.select
 
 
-def _second(matrix, i, j, e, c, k, a, kappa):
-    """Derivatives of A, K and κ by one cell."""
-    p, m = a.shape
-    da, dk, dkappa = np.zeros((p, m)), np.zeros((p, m)), np.zeros(m)
-    if matrix == "lambda":
-        da[i], dk[i] = e[j], c[j]
-    elif matrix == "beta":
-        da = np.outer(a[:, i], e[j])
-        dk = np.outer(a[:, i], c[j]) + np.outer(k[:, j], e[:, i])
-        dkappa = e[:, i] * kappa[j]
-    elif matrix == "psi":
-        dk = np.outer(a[:, i], e[:, j])
-        if i != j:
-            dk += np.outer(a[:, j], e[:, i])
-    elif matrix == "alpha":
-        dkappa = e[:, i]
-    else:
-        return None, None, None
-    return da, dk, dkappa
+def _bends(plan: Plan, implied: Implied) -> tuple[np.ndarray, np.ndarray]:
+    """y and x of every cell, (p + 2m, cells) each: zero but for the rows of A and K."""
+    p, m = implied.cov.shape[-1], implied.latent_cov.shape[-1]
+    y, x = np.zeros((2, p + 2 * m, len(plan.elements)))
+    for name in ("lambda", "beta"):
+        t, i, j = plan.cells[name]
+        y[p : p + m, t], y[p + m :, t] = implied.reduced[j].T, implied.latent_cov[j].T
+    x[p + m :, t] = implied.reduced[:, i]  # of the paths
+    t, i, j = plan.cells["psi"]
+    y[p + m :, t], x[p + m :, t] = implied.reduced[:, j], implied.reduced[:, i] * (i != j)
+    return y, x
+
+
+def _scale_slopes(block: Block, implied: Implied) -> np.ndarray:
+    """Derivatives of [0, 1, κ] by every cell."""
+    slopes = np.zeros((2 + block.m, len(block.plan.elements)))
+    t, i, j = block.plan.cells["beta"]
+    slopes[2:, t] = implied.reduced[:, i] * implied.latent_mean[j]
+    t, i, _ = block.plan.cells["alpha"]
+    slopes[2:, t] = implied.reduced[:, i]
+    return slopes
 
 
 # vech: the lower triangle, column by column ------------------------------------------------------

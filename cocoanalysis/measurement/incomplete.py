@@ -250,12 +250,12 @@ class FullInformation(NormalTheory):
         by_cov = patterns.n * found.precision - inner - weighted.T @ found.score
         return -weighted.sum(axis=0) / self.total, 0.5 * by_cov / self.total
 
-    def scoring(self, theta: np.ndarray, information: bool = True) -> tuple[float, np.ndarray, np.ndarray]:
+    def scoring(self, theta: np.ndarray, information: str = "expected") -> tuple[float, np.ndarray, np.ndarray]:
         value, gradient = self.gradient(theta)
         metric = np.zeros((self.n_free, self.n_free))
         if not np.isfinite(value):
             return value, gradient, metric
-        return value, gradient, self.expected(theta) if information else metric
+        return value, gradient, metric if information == "none" else self.expected(theta)
 
     def expected(self, theta: np.ndarray) -> np.ndarray:
         return self._information(theta, "expected")

@@ -79,7 +79,8 @@ class Problem:
             return sum(len(m.wls_obs) for m in self.ordinal)
         count = 0
         for sample, x in zip(self.samples, self.x):
-            count += int(np.sum(~only_x(len(sample.cov), x, self.meanstructure)))
+            p, fixed = len(sample.cov), len(x)
+            count += (p * (p + 1) - fixed * (fixed + 1)) // 2 + (p - fixed if self.meanstructure else 0)
         return count
 
 
@@ -130,9 +131,13 @@ def moment_rank(problem: Problem, theta: np.ndarray) -> tuple[int, np.ndarray]:
     A well conditioned expected information, where errors need it anyway, says that there are none.
     """
     if problem.information == "expected" and not problem.mplus:
+        kept = problem.cache.get("rank")
+        if kept is not None and np.array_equal(kept, theta):
+            return 0, np.zeros((0, len(theta)))
         matrix = expected_information(problem, theta)
         size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
         if np.all(np.isfinite(matrix)) and np.all(size > 0) and plainly_positive(matrix / np.outer(size, size)):
+            problem.cache["rank"] = theta.copy()  # where it is known to be full
             return 0, np.zeros((0, len(theta)))
     return rank_deficit(np.vstack(problem.discrepancy.jacobians(theta)))
 
@@ -409,7 +414,8 @@ def _selection(
     i, j = lower(p)
     start = p if meanstructure else 0
     skip = only_x(p, x, meanstructure)
-    inside = np.isin(np.arange(p), list(covariates))
+    inside = np.zeros(p, dtype=bool)
+    inside[list(covariates)] = True
     off = (i != j) & ~(inside[i] & inside[j])
     zero = np.zeros(start + len(i), dtype=bool)
     zero[start:] = off
@@ -533,8 +539,8 @@ def _likelihood_ratio(problem: Problem, group: int, mean: np.ndarray, cov: np.nd
         assert found is not None
         return 2 * (problem.discrepancy.saturated_loglik[group] - found.loglik)
     inverse = np.linalg.inv(cov)
-    logdet = np.linalg.slogdet(cov)[1] - np.linalg.slogdet(sample.cov)[1]
-    return float(sample.n * (logdet + np.sum(inverse * sample.cov) - len(cov)))
+    logdet = float(np.linalg.slogdet(cov)[1])
+    return float(sample.n * (logdet + np.sum(inverse * sample.cov) - problem.discrepancy.constant[group]))
 
 
 def _baseline_yuan_bentler(problem: Problem, plain: Test, points, free) -> Test:
@@ -556,5 +562,5 @@ def delta_errors(jacobian: np.ndarray, cov: np.ndarray | None) -> np.ndarray:
     """Standard errors of functions whose gradients are the rows of ``jacobian``."""
     if cov is None:
         return np.full(len(jacobian), np.nan)
-    variances = np.einsum("ij,jk,ik->i", jacobian, cov, jacobian)
+    variances = np.sum((jacobian @ cov) * jacobian, axis=1)
     return np.sqrt(np.where(variances < 0, np.nan, variances))

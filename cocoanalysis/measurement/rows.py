@@ -129,8 +129,9 @@ def usable_rows(frame: pd.DataFrame, missing: str, x: Sequence[str]) -> np.ndarr
     seen = ~np.isnan(frame.to_numpy())
     if not len(frame):
         raise ResponseError("The data have no rows.", code="NoRows")
-    empty = [name for name, column in zip(frame.columns, seen.T) if not column.any()]
-    if empty:
+    answered = seen.any(axis=0)
+    if not answered.all():
+        empty = list(frame.columns[~answered])
         raise ResponseError(
             f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no answers at all; leave it out of the model or "
             "check how the column was read.",

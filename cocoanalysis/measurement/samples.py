@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cocoanalysis.errors import ModelError, listed
+from cocoanalysis.measurement.fitting import plainly_positive
 from cocoanalysis.measurement.implied import lower
 
 
@@ -62,6 +63,8 @@ def check_moments(sample: Sample, group: str = "") -> None:
             code="ConstantItem",
         )
     correlation = sample.cov / np.outer(sd, sd)
+    if plainly_positive(correlation):
+        return
     values, vectors = np.linalg.eigh(correlation)
     if values[0] < 1e-10:
         tied = [name for name, v in zip(sample.names, vectors[:, 0]) if abs(v) > 1e-4]
@@ -152,7 +155,8 @@ def normal_weight(cov: np.ndarray, meanstructure: bool) -> np.ndarray:
 
 def only_x(p: int, x: Sequence[int], meanstructure: bool) -> np.ndarray:
     """Which of (means, vech S) concern fixed covariates alone (bool)."""
-    inside = np.isin(np.arange(p), list(x))
+    inside = np.zeros(p, dtype=bool)
+    inside[list(x)] = True
     i, j = lower(p)
     pairs = inside[i] & inside[j]
     return np.concatenate([inside, pairs]) if meanstructure else pairs

@@ -137,7 +137,7 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
 
         return prepare_two_level(data, parsed, call)
     raw = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
-    names = model_variables(parsed, raw.columns)
+    names = model_variables(parsed, raw.columns.tolist())
     covariates = {n for level in parsed.level_blocks for n in classify(parsed.at_level(level)).exogenous}
     ordered = [n for n in ordered_names(data, raw, names, call) if n not in covariates]
     estimator = chosen_estimator(call, ordered)
@@ -374,7 +374,7 @@ def _assemble(
     settings = resolved_settings(table, estimator, missing, call, bool(ordered), clusters is not None)
     refuse_small(masks, groups, frame.shape[1], table.n_free, missing)
     diagnostics = sample_warnings(masks, weights, clusters, (call.weights, call.cluster))
-    rows = tuple(frame.index[mask] for mask in masks)
+    rows = tuple(frame.index if mask.all() else frame.index[mask] for mask in masks)
     if ordered:
         orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
         levels = categories(frame[keep], ordered)
@@ -393,7 +393,7 @@ def _assemble(
     orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
     place = {name: k for k, name in enumerate(frame.columns)}
     columns = [[place[n] for n in order] for order in orders]
-    data = [values[np.ix_(mask, at)] for mask, at in zip(masks, columns)]
+    data = [values[:, at] if mask.all() else values[np.ix_(mask, at)] for mask, at in zip(masks, columns)]
     samples, patterns, h1 = continuous_samples(orders, data, masks, groups, weights, clusters)
     problem = continuous_problem(table, samples, settings, patterns, h1)
     start = starting_values(problem.table, problem.structure, [s.cov for s in samples], [s.mean for s in samples])

@@ -135,39 +135,48 @@ def standardised(
     out = {name: np.zeros(len(rows)) for name in kinds}
     if slopes:
         out |= {f"{name}_slopes": np.zeros((len(rows), n_free)) for name in kinds}
-    for i, row in enumerate(rows):
-        if row.op == "~*~":
-            for kind in kinds:
-                out[kind][i] = 1.0
-            continue
-        variation = found[row.group, row.level]
-        latent = variation.block.latent
+    for key, variation in found.items():
+        here = [i for i, row in enumerate(rows) if (row.group, row.level) == key]
+        own = [rows[i] for i in here]
+        scale = np.array([row.op == "~*~" for row in own], dtype=bool)
+        value = np.where(scale, 1.0, values[here])
+        direct = _direct(own, variation, n_free) if slopes else None
         for kind in kinds:
-            parts = [
-                (variation.residual if residual else variation.total)[name] + (power,)
-                for name, residual, power in _powers(row)
-                if name in variation.total and (kind == "std_all" or name in latent)
-            ]
-            factor = 1.0
-            with np.errstate(all="ignore"):
-                for variance, _, power in parts:
-                    factor = factor * (np.sqrt(variance) ** power if variance > 0 else np.nan)
-            out[kind][i] = values[i] * factor if values[i] != 0 else 0.0
-            if slopes:
-                out[f"{kind}_slopes"][i] = _slope(problem, row, variation, values[i], factor, parts)
+            factor, bend = _factors(own, variation, kind)
+            out[kind][here] = np.where(value != 0, value * factor, 0.0)
+            if direct is not None:
+                gradient = factor[:, None] * direct + (value * factor)[:, None] * bend
+                out[f"{kind}_slopes"][here] = np.where(scale[:, None], 0.0, gradient)
     return out
 
 
-def _slope(problem: Problem, row: Parameter, variation: Variation, value: float, factor: float, parts) -> np.ndarray:
-    gradient = np.zeros(problem.table.n_free)
-    block = variation.block
-    if row.free >= 0:
-        gradient[row.free] = factor
-    elif _computed(row, block):
-        gradient = factor * variation.residual[row.lhs][1]
+def _factors(rows: Sequence[Parameter], variation: Variation, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """By what each row's value is multiplied, and the gradient of that factor's logarithm, (rows, n_free)."""
+    known = variation.total if kind == "std_all" else set(variation.block.latent)
+    place: dict[tuple[str, bool], int] = {}
+    powers = np.zeros((len(rows), 2 * len(variation.total)))
+    for i, row in enumerate(rows):
+        for name, residual, power in _powers(row):
+            if name in variation.total and name in known:
+                powers[i, place.setdefault((name, residual), len(place))] += power
+    pairs = [(variation.residual if residual else variation.total)[name] for name, residual in place]
+    powers = powers[:, : len(pairs)]
+    variance = np.array([v for v, _ in pairs], dtype=float)
+    slope = np.array([s for _, s in pairs]).reshape(len(pairs), variation.block.n_free)
     with np.errstate(all="ignore"):
-        for variance, slope, power in parts:
-            gradient = gradient + value * factor * power * 0.5 * slope / variance
+        deviation = np.where(variance > 0, np.sqrt(variance), np.nan)
+        weight = np.where(powers != 0, 0.5 * powers / variance, 0.0)
+        return np.prod(deviation**powers, axis=1), weight @ slope
+
+
+def _direct(rows: Sequence[Parameter], variation: Variation, n_free: int) -> np.ndarray:
+    """Gradient of each row's value: a free parameter's own, or that of a residual that is computed."""
+    gradient = np.zeros((len(rows), n_free))
+    for i, row in enumerate(rows):
+        if row.free >= 0:
+            gradient[i, row.free] = 1.0
+        elif _computed(row, variation.block):
+            gradient[i] = variation.residual[row.lhs][1]
     return gradient
 
 

@@ -6,6 +6,7 @@ number of iterations, never the estimates. A second start is drawn around the fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,8 +56,12 @@ class _Guess:
     def __init__(self, block: Block, rows: Sequence[Parameter], cov: np.ndarray, mean: np.ndarray, thresholds: dict):
         self.block, self.rows, self.thresholds = block, rows, thresholds
         self.at = {name: i for i, name in enumerate(block.observed)}
-        self.cov, self.mean = np.array(cov, dtype=float), dict(zip(block.observed, mean))
+        self.mean = dict(zip(block.observed, mean))
+        self.cov = np.zeros((block.p + len(block.latent),) * 2)  # a factor's row is filled when its turn comes
+        self.cov[: block.p, : block.p] = cov
+        self.sd = np.sqrt(np.maximum(np.diagonal(self.cov), 1e-12))
         self.loading: dict[tuple[str, str], float] = {}
+        self.factors_of: dict[str, list[tuple[str, float]]] = {}  # variable → the factors it loads on
         self.indicators = {r.rhs for r in rows if r.op == "=~"}
         self.outcomes = {r.lhs for r in rows if r.op == "~"}
         for name in self._ordered_latents():
@@ -73,22 +78,21 @@ class _Guess:
         return done
 
     def _add_factor(self, name: str) -> None:
-        own = [r for r in self.rows if r.op == "=~" and r.lhs == name]
-        where = [self.at[r.rhs] for r in own if r.rhs in self.at]
-        own = [r for r in own if r.rhs in self.at]
+        own = [r for r in self.rows if r.op == "=~" and r.lhs == name and r.rhs in self.at]
+        where = [self.at[r.rhs] for r in own]
         loadings = _centroid(self.cov[np.ix_(where, where)]) if own else np.ones(0)
         scale = self._scale(name, own, loadings)
         loadings = loadings / scale
         used = np.array([x if r.free >= 0 or np.isnan(r.value) else r.value for x, r in zip(loadings, own)])
         for row, x in zip(own, used):
             self.loading[name, row.rhs] = float(x)
+            self.factors_of.setdefault(row.rhs, []).append((name, float(x)))
         size = float(used @ used)
         cross = used @ self.cov[where] / size if size > 0 else np.zeros(len(self.cov))
-        sd = np.sqrt(np.maximum(np.diag(self.cov), 1e-12))
-        cross = np.clip(cross, -0.9 * abs(scale) * sd, 0.9 * abs(scale) * sd)
-        grown = np.zeros((len(self.cov) + 1,) * 2)
-        grown[:-1, :-1], grown[-1, :-1], grown[:-1, -1], grown[-1, -1] = self.cov, cross, cross, scale**2
-        self.at[name], self.cov = len(self.cov), grown
+        bound = 0.9 * abs(scale) * self.sd
+        k = self.at[name] = len(self.at)
+        self.cov[k] = self.cov[:, k] = np.minimum(np.maximum(cross, -bound), bound)
+        self.cov[k, k], self.sd[k] = scale**2, max(abs(scale), 1e-6)
 
     def _scale(self, name: str, own: Sequence[Parameter], loadings: np.ndarray) -> float:
         """The factor's standard deviation in the metric that the model sets."""
@@ -134,14 +138,14 @@ class _Guess:
         return 1 / np.sqrt(1 - self._communality(name)) if self.block.ordered[i] else 1.0
 
     def _communality(self, name: str) -> float:
-        own = [(f, x) for (f, y), x in self.loading.items() if y == name]
+        own = self.factors_of.get(name, [])
         variance = self.cov[self.at[name], self.at[name]]
         total = sum(
             a * b * (self.cov[self.at[f], self.at[g]] if f == g else 0.5 * self.cov[self.at[f], self.at[g]])
             for f, a in own
             for g, b in own
         )
-        return float(np.clip(total / variance, 0.05, 0.9)) if variance > 0 else 0.5
+        return min(max(float(total / variance), 0.05), 0.9) if variance > 0 else 0.5
 
     def _variance(self, row: Parameter) -> float:
         name = row.lhs
@@ -150,7 +154,7 @@ class _Guess:
         variance = float(self.cov[self.at[name], self.at[name]])
         if name in self.outcomes:
             return max(variance * (1 - self._regression(name)[1]), 0.1 * variance)
-        if any(y == name for _, y in self.loading):
+        if name in self.factors_of:
             return variance * (1 - self._communality(name))
         return variance
 
@@ -179,17 +183,16 @@ class _Guess:
 
 def _centroid(cov: np.ndarray) -> np.ndarray:
     """One factor's loadings from row sums, signs set so that the first is positive (Thurstone, 1931)."""
-    sd = np.sqrt(np.maximum(np.diag(cov), 1e-12))
+    sd = np.sqrt(np.maximum(np.diagonal(cov), 1e-12))
     k = len(sd)
     if k == 1:
         return sd * 0.9
-    correlation = cov / np.outer(sd, sd)
-    off = correlation - np.diag(np.diag(correlation))
+    off = cov / (sd[:, None] * sd)
+    off.flat[:: k + 1] = 0.0
     sign = np.where(off[0] < 0, -1.0, 1.0)
-    flipped = off * np.outer(sign, sign)
-    flipped = flipped + np.diag(np.clip(np.abs(off).max(axis=1), 0.1, 0.9))
-    sums = flipped.sum(axis=1)
-    total = max(sums.sum(), 1e-3)
-    loadings = np.clip(sums / np.sqrt(total), -0.95, 0.95)
+    communality = np.minimum(np.maximum(np.abs(off).max(axis=1), 0.1), 0.9)
+    sums = sign * (off @ sign) + communality
+    total = max(float(sums.sum()), 1e-3)
+    loadings = np.minimum(np.maximum(sums / math.sqrt(total), -0.95), 0.95)
     loadings[0] = max(loadings[0], 0.2)
     return sign * loadings * sd

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from cocoanalysis.errors import ModelError, listed, suggestion
 from cocoanalysis.measurement.expressions import Expression, parse_expression
@@ -31,8 +32,7 @@ CONTINUES = frozenset(["+", "*", ",", "-", "/", "^", "?", *OPERATORS, *RELATIONS
 MODIFIERS = {"start": "start", "equal": "equal", "label": "label", "c": "c"}
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     kind: str
     text: str
     line: int
@@ -124,8 +124,9 @@ def parse(text: str) -> Model:
         elif relation is not None:
             constraints.append(_constraint(statement, relation, text))
         else:
+            group, level = blocks["group"], blocks["level"]
             for term in _formula(statement):
-                _add(terms, replace(term, group=blocks["group"], level=blocks["level"]))
+                _add(terms, term if group is level is None else replace(term, group=group, level=level))
     if not terms:
         raise ModelError(
             "The model holds no formula; write at least one, as in 'factor =~ item1 + item2 + item3'.",

@@ -99,7 +99,7 @@ def numeric_frame(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
                 f"The data have {listed(frame.columns)}.",
                 code="UnknownVariable",
             )
-    plain = frame.iloc[:, [place[name] for name in columns]]
+    plain = frame.take([place[name] for name in columns], axis=1)
     values = plain.to_numpy()
     if values.dtype.kind in "fi":  # plain numbers throughout
         values = values.astype(float) + 0.0
