@@ -23,15 +23,21 @@ from cocoanalysis.fieldwork.questionnaire import (
     Questionnaire,
     Section,
     asked_twice,
+    in_columns,
     questionnaire,
     written,
 )
 
 NAMESPACE = "ddi:codebook:2_5"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"  # the namespace's name, fixed by the XML standard
-NATURE = {"likert": "ordinal", "choice": "nominal", "consent": "nominal", "number": "ratio", "text": "other"}
-DOMAIN = {"likert": "category", "choice": "category", "consent": "category", "number": "numeric", "text": "text"}
-REPRESENTED = {"likert": "code", "choice": "code", "consent": "code", "number": "numeric", "text": "text"}
+KINDS = {  # kind of question → nature, domain of the response, representation
+    "likert": ("ordinal", "category", "code"),
+    "choice": ("nominal", "category", "code"),
+    "multiple": ("nominal", "multiple", "code"),
+    "consent": ("nominal", "category", "code"),
+    "number": ("ratio", "numeric", "numeric"),
+    "text": ("other", "text", "text"),
+}
 RESOURCE = "Structured questionnaire"
 UNIT = "Individual"
 
@@ -62,16 +68,13 @@ def codebook(asked: Questionnaire, name: str) -> Any:
     root = etree.Element(f"{{{NAMESPACE}}}codeBook", {"version": "2.5"}, nsmap={None: NAMESPACE})
     root.set(LANG, asked.survey.languages[0])
     root.append(_study(asked))
-    root.append(_file(asked, name))
+    sections = [in_columns(section) for section in asked.sections]
+    variables = [_identifier(asked, identifier) for identifier in asked.identifiers]
+    variables += [_variable(asked, section, question) for section in sections for question in section.questions]
+    root.append(_file(name, len(variables)))
     data = _add(root, "dataDscr")
-    for section in asked.sections:
-        if len(section.questions) > 1:
-            data.append(_group(section))
-    for identifier in asked.identifiers:
-        data.append(_identifier(asked, identifier))
-    for section in asked.sections:
-        for question in section.questions:
-            data.append(_variable(asked, section, question))
+    data.extend(_group(section) for section in sections if len(section.questions) > 1)
+    data.extend(variables)
     return root
 
 
@@ -129,12 +132,12 @@ def _study(asked: Questionnaire) -> Any:
     return study
 
 
-def _file(asked: Questionnaire, name: str) -> Any:
+def _file(name: str, variables: int) -> Any:
     description = _element("fileDscr", ID="F1")
     text = _add(description, "fileTxt")
     _add(text, "fileName", name)
     size = _add(text, "dimensns")
-    _add(size, "varQnty", str(len(asked.identifiers) + sum(1 for _ in asked.questions)))
+    _add(size, "varQnty", str(variables))
     return description
 
 
@@ -142,9 +145,10 @@ def _file(asked: Questionnaire, name: str) -> Any:
 
 
 def _group(section: Section) -> Any:
-    """The items of a construct: its label, and the words above them."""
+    """The items of a construct, or the answers to a question that takes several: label, and the words above them."""
     variables = " ".join(f"V_{question.id}" for question in section.questions)
-    group = _element("varGrp", ID=f"G_{section.id}", type="grid", name=section.id, var=variables)
+    kind = "multipleResp" if section.questions[0].kind == "multiple" else "grid"
+    group = _element("varGrp", ID=f"G_{section.id}", type=kind, name=section.id, var=variables)
     _in_all(group, "labl", section.label)
     for words in _different(section.stem):
         _in_all(group, "txt", words)
@@ -167,15 +171,15 @@ def _identifier(asked: Questionnaire, name: str) -> Any:
 
 
 def _variable(asked: Questionnaire, section: Section, question: Question) -> Any:
-    kind = question.kind
+    nature, _, representation = KINDS[question.kind]
     variable = _element(
         "var",
         ID=f"V_{question.id}",
         name=question.id,
         files="F1",
-        intrvl="contin" if kind == "number" else "discrete",
-        nature=NATURE[kind],
-        representationType=REPRESENTED[kind],
+        intrvl="contin" if question.kind == "number" else "discrete",
+        nature=nature,
+        representationType=representation,
     )
     label = section.label if len(section.questions) == 1 and section.label else question.text["other"]
     _in_all(variable, "labl", label)
@@ -199,7 +203,7 @@ def _questions(variable: Any, section: Section, question: Question, address: str
             "",
             language,
             ID=f"Q_{question.id}_{address}_{re.sub(r'[^A-Za-z0-9]', '-', language)}",
-            responseDomainType=DOMAIN[question.kind],
+            responseDomainType=KINDS[question.kind][1],
         )
         stem = section.stem[address].get(language, "")
         if stem:

@@ -41,6 +41,11 @@ WORDS = {
         "da": "Sæt ét kryds i hver række.",
         "de": "Bitte in jeder Zeile ein Kästchen ankreuzen.",
     },
+    "several": {
+        "en": "You may tick more than one box.",
+        "da": "Du må gerne sætte flere kryds.",
+        "de": "Sie können mehrere Kästchen ankreuzen.",
+    },
 }
 
 
@@ -201,6 +206,8 @@ def _question(made: Any, asked: Questionnaire, question: Question, language: str
     words = made.add_paragraph(
         f"{_condition(asked, question, language)}{plain(in_language(question.text[address], language))} "
     )
+    if question.kind == "multiple":
+        words.add_run(f"{in_language(WORDS['several'], language)} ").italic = True
     words.paragraph_format.keep_with_next, words.paragraph_format.space_before = True, Pt(8)
     _grey(words, question.id)
     options = _options(question)

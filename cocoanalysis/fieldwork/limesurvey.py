@@ -32,7 +32,15 @@ from cocoanalysis.fieldwork.platforms import (
     register,
     write_code_map,
 )
-from cocoanalysis.fieldwork.questionnaire import Question, Questionnaire, Section, coded, questionnaire, recoded
+from cocoanalysis.fieldwork.questionnaire import (
+    Question,
+    Questionnaire,
+    Section,
+    coded,
+    conditions,
+    questionnaire,
+    recoded,
+)
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark
@@ -41,7 +49,7 @@ from cocoanalysis.responses.multiple import untouched
 COLUMNS = [
     *("id", "related_id", "class", "type/scale", "name", "relevance", "text", "help", "language", "validation"),
     *("mandatory", "encrypted", "other", "default", "same_default"),
-    *("hidden", "random_order", "min_num_value_n", "max_num_value_n"),
+    *("hidden", "random_order", "min_num_value_n", "max_num_value_n", "exclude_all_others"),
 ]
 TOKENS = ("{TOKEN}", "{TOKEN:ATTRIBUTE_1}", "{TOKEN:ATTRIBUTE_2}", "{TOKEN:ATTRIBUTE_3}")
 OWN = {
@@ -106,8 +114,11 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
 
 
 def platform_codes(question: Question) -> dict[str, str]:
-    """Our code → LimeSurvey's: itself where it has at most five letters and digits, else A and a number."""
-    return coded(question, r"[A-Za-z0-9]{1,5}", "A")
+    """Our code → LimeSurvey's: itself where it has at most five letters and digits, else A and a number.
+
+    The answers to a question that takes several are sub-questions there, whose codes may have twenty.
+    """
+    return coded(question, r"[A-Za-z0-9]{1,20}" if question.kind == "multiple" else r"[A-Za-z0-9]{1,5}", "A")
 
 
 def escaped(text: str) -> str:
@@ -190,7 +201,7 @@ def _rows(asked: Questionnaire, language: str) -> Iterator[dict[str, str]]:
             if section.grid:
                 rows = _array(asked, section, language, number)
             else:
-                rows = [row for one in section.questions for row in _single(asked, section, one, language)]
+                rows = [row for one in section.questions for row in _single(asked, section, one, language, number)]
             for row in rows:
                 if row["class"] == "Q":
                     number += 1
@@ -237,8 +248,10 @@ def _array(asked: Questionnaire, section: Section, language: str, number: int) -
     return rows + _answers(first, language)
 
 
-def _single(asked: Questionnaire, section: Section, question: Question, language: str) -> list[dict[str, str]]:
-    kind = {"consent": "Y", "likert": "L", "choice": "L", "number": "N", "text": "T"}[question.kind]
+def _single(
+    asked: Questionnaire, section: Section, question: Question, language: str, number: int
+) -> list[dict[str, str]]:
+    kind = {"consent": "Y", "likert": "L", "choice": "L", "multiple": "M", "number": "N", "text": "T"}[question.kind]
     words = _addressed(asked, question.text, language)
     stem = _addressed(asked, section.stem, language)
     row = _question(asked, question.id, kind, f"{stem} {words}" if stem else words, language)
@@ -246,7 +259,19 @@ def _single(asked: Questionnaire, section: Section, question: Question, language
     row["mandatory"] = "Y" if question.kind == "consent" else "N"
     row["help"] = escaped(question.hint(language))
     row |= {f"{name}_num_value_n": f"{limit:g}" for name, limit in question.limits.items()}
+    if question.kind == "multiple":
+        codes = platform_codes(question)
+        row["exclude_all_others"] = ";".join(codes[option.code] for option in question.alone)
+        return [row, *_boxes(question, language, number)]
     return [row, *_answers(question, language)]
+
+
+def _boxes(question: Question, language: str, number: int) -> list[dict[str, str]]:
+    """The answers to a question that takes several: sub-questions, each to be ticked or not."""
+    return [
+        {**row, "class": "SQ", "id": str(number * 1000 + 1000 + place), "relevance": "1"}
+        for place, row in enumerate(_answers(question, language))
+    ]
 
 
 def _question(asked: Questionnaire, name: str, kind: str, text: str, language: str) -> dict[str, str]:
@@ -294,11 +319,8 @@ def _code(asked: Questionnaire, id: str, value: str) -> str:
 
 
 def _shown(asked: Questionnaire, question: Question) -> str:
-    parts = [
-        " or ".join(f"{name}.NAOK == '{_code(asked, name, value)}'" for value in values)
-        for name, values in question.show_if.items()
-    ]
-    return " and ".join(f"({part})" for part in parts)
+    one, several = "{name}.NAOK == '{code}'", "{name}_{code}.NAOK == 'Y'"
+    return " and ".join(conditions(asked, question, one, several, platform_codes))
 
 
 # Back -----------------------------------------------------------------------------------------------

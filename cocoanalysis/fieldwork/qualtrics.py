@@ -150,7 +150,12 @@ def _section(section: Section, address: str, language: str) -> Iterator[str]:
 
 
 def _question(question: Question, address: str, language: str) -> Iterator[str]:
-    layout = {"likert": "MC:SingleAnswer:Horizontal", "number": "TE:SingleLine", "text": "TE:SingleLine"}
+    layout = {
+        "multiple": "MC:MultipleAnswer:Vertical",
+        "likert": "MC:SingleAnswer:Horizontal",
+        "number": "TE:SingleLine",
+        "text": "TE:SingleLine",
+    }
     yield f"[[Question:{layout.get(question.kind, 'MC:SingleAnswer:Vertical')}]]"
     yield f"[[ID:{question.id}]]"
     hint = question.hint(language)
@@ -185,6 +190,7 @@ def instructions(asked: Questionnaire) -> str:
                 *_condition_steps(asked),
                 *_order_steps(asked),
                 *_limit_steps(asked),
+                *_exclusive_steps(asked),
                 *_language_steps(asked),
                 _link_step(asked),
                 "*Look & Feel*: check on a phone that all answers of a row are visible. Preview the survey once in "
@@ -253,6 +259,13 @@ def _limit_steps(asked: Questionnaire) -> Iterator[str]:
             words = {"min": "from", "max": "to"}
             told = " ".join(f"{words[name]} {limit:g}" for name, limit in question.limits.items())
             yield f"*Content validation* of `{question.id}`: number {told}".rstrip() + "."
+
+
+def _exclusive_steps(asked: Questionnaire) -> Iterator[str]:
+    for question in asked.questions:
+        told = [_recoded(asked, question.id, option.code) for option in question.alone]
+        if told:
+            yield f"*Make answer exclusive* for {', '.join(told)} of `{question.id}`."
 
 
 def _language_steps(asked: Questionnaire) -> Iterator[str]:

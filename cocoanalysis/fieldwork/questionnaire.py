@@ -75,6 +75,11 @@ class Question:
         return () if self.kind in ("number", "text") else self.options
 
     @property
+    def alone(self) -> tuple[Option, ...]:
+        """Where several answers may be given, those that go with no other: they say why there is none."""
+        return tuple(option for option in self.options if option.reason) if self.kind == "multiple" else ()
+
+    @property
     def typed(self) -> tuple[Option, ...]:
         """The codes that may be typed in the place of a number or of words, each with its reason."""
         return () if self.choices else self.options
@@ -267,6 +272,55 @@ def recoded(questions: Iterable[Question], codes: Callable[[Question], dict[str,
 
 def _nothing() -> dict[str, Words]:
     return {address: {} for address in ADDRESSES}
+
+
+def conditions(
+    asked: Questionnaire,
+    question: Question,
+    one: str,
+    several: str,
+    codes: Callable[[Question], dict[str, str]] = lambda question: {},
+) -> list[str]:
+    """When a question is shown, in a platform's words: ``one`` and ``several`` are its patterns of name and code.
+
+    ``several`` asks whether an answer is among those given to a question that takes more than one.
+    """
+    others = {other.id: other for other in asked.questions}
+    told = []
+    for name, values in question.show_if.items():
+        known = codes(others[name]) if name in others else {}
+        pattern = several if name in others and others[name].kind == "multiple" else one
+        told.append(" or ".join(pattern.format(name=name, code=known.get(value, value)) for value in values))
+    return [f"({condition})" for condition in told]
+
+
+CHOSEN = (
+    {"en": "chosen", "da": "valgt", "de": "gewählt"},
+    {"en": "not chosen", "da": "ikke valgt", "de": "nicht gewählt"},
+)
+
+
+def in_columns(section: Section, yes: str = "true", no: str = "false") -> Section:
+    """A question with several answers as the columns that hold it, one for each answer; other sections as they are.
+
+    The question becomes the stem, each answer a question to be answered by ``yes`` or ``no``.
+    """
+    question = section.questions[0]
+    if question.kind != "multiple":
+        return section
+    gaps = [option for option in question.options if option.reason]
+    either = (Option(yes, CHOSEN[0]), Option(no, CHOSEN[1]), *gaps)
+    columns = tuple(
+        replace(
+            question,
+            id=f"{question.id}__{option.code}",
+            text=dict.fromkeys(ADDRESSES, option.label),
+            options=either,
+        )
+        for option in question.options
+        if not option.reason
+    )
+    return Section(question.id, question.text, columns, label=section.label)
 
 
 SELF = "_self"  # what a column is called that asks the same question in the other form of address

@@ -28,6 +28,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     asked_twice,
     both_addresses,
     coded,
+    conditions,
     files_by_language,
     questionnaire,
     recoded,
@@ -104,8 +105,11 @@ def write(
 
 
 def platform_codes(question: Question) -> dict[str, str]:
-    """Our code → REDCap's: itself where it is of letters, digits, `_`, `.` and `-`, else A and a number."""
-    return coded(question, r"[A-Za-z0-9_.-]+", "A")
+    """Our code → REDCap's: itself where it is of letters, digits, `_`, `.` and `-`, else A and a number.
+
+    The code of a checkbox becomes part of a column's name, without capitals, points and hyphens.
+    """
+    return coded(question, r"[a-z0-9_]+" if question.kind == "multiple" else r"[A-Za-z0-9_.-]+", "A")
 
 
 def escaped(text: str) -> str:
@@ -154,6 +158,7 @@ def _section(
         row[LOGIC] = _logic(asked, question, address)
         row[REQUIRED] = "y" if question.kind == "consent" else ""
         row[IDENTIFIER] = "y" if question.personal else ""
+        row[NOTE] = _alone(question)
         if section.grid:
             row[MATRIX] = f"m_{section.id}"
         rows.append(row | _typed(question, language))
@@ -163,7 +168,7 @@ def _section(
 
 
 def _type(question: Question) -> str:
-    return "text" if question.kind in ("number", "text") else "radio"
+    return {"number": "text", "text": "text", "multiple": "checkbox"}.get(question.kind, "radio")
 
 
 def _choices(question: Question, language: str) -> list[tuple[str, str]]:
@@ -171,6 +176,12 @@ def _choices(question: Question, language: str) -> list[tuple[str, str]]:
         return [(code, in_language(words, language)) for code, words in AGREE.items()]
     codes = platform_codes(question)
     return [(codes[one.code], in_language(one.label, language).replace("|", "/")) for one in question.choices]
+
+
+def _alone(question: Question) -> str:
+    """The tag of checkboxes that say why there is no answer: ticking one unticks the others."""
+    codes = [platform_codes(question)[option.code] for option in question.alone]
+    return f"@NONEOFTHEABOVE='{','.join(codes)}'" if codes else ""
 
 
 def _typed(question: Question, language: str) -> dict[str, str]:
@@ -183,15 +194,13 @@ def _typed(question: Question, language: str) -> dict[str, str]:
 
 
 def _logic(asked: Questionnaire, question: Question, address: str | None) -> str:
-    codes = {one.id: platform_codes(one) for one in asked.questions}
     parts = [] if question.kind == "consent" or not asked.survey.consent else ["[consent] = 'yes'"]
     if address is not None and asked.survey.address is not None:
         sign, column, own = "=" if address == "self" else "<>", asked.survey.address.column, asked.survey.address.self_
-        parts.append(f"[{column}] {sign} '{codes.get(column, {}).get(own, own)}'")
-    for name, values in question.show_if.items():
-        told = [codes.get(name, {}).get(value, value) for value in values]
-        parts.append("(" + " or ".join(f"[{name}] = '{value}'" for value in told) + ")")
-    return " and ".join(parts)
+        codes = next((platform_codes(one) for one in asked.questions if one.id == column), {})
+        parts.append(f"[{column}] {sign} '{codes.get(own, own)}'")
+    shown = conditions(asked, question, "[{name}] = '{code}'", "[{name}({code})] = '1'", platform_codes)
+    return " and ".join([*parts, *shown])
 
 
 # Back -----------------------------------------------------------------------------------------------

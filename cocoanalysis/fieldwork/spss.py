@@ -15,14 +15,14 @@ import pandas as pd
 
 from cocoanalysis.errors import PlatformError, listed, one_of
 from cocoanalysis.fieldwork.opening import cell_text
-from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
-from cocoanalysis.fieldwork.questionnaire import AGREE, Question, Section, questionnaire
+from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
+from cocoanalysis.fieldwork.questionnaire import AGREE, Question, Section, in_columns, questionnaire, written
 from cocoanalysis.instrument.statfile import READERS, described
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark, plain
 from cocoanalysis.responses.matching import options as answer_options
 
-LEVELS = {"likert": "ordinal", "choice": "nominal", "consent": "nominal", "number": "scale", "text": "nominal"}
+LEVELS = {"likert": "ordinal", "number": "scale"}  # all others are nominal
 WHOLE = "F8.0"  # codes are shown without decimals
 ROOM = 64  # characters that a column of text offers
 
@@ -66,8 +66,9 @@ def write(
     asked, target = questionnaire(survey, form, version), Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     names = {name: survey.label(name, tongue) if name in survey.background else name for name in asked.identifiers}
-    words = {q.id: _asked_as(section, q, tongue) for section in asked.sections for q in section.questions}
-    questions = {question.id: question for question in asked.questions}
+    sections = [in_columns(section, yes="1", no="0") for section in asked.sections]
+    words = {q.id: _asked_as(section, q, tongue) for section in sections for q in section.questions}
+    questions = {question.id: question for section in sections for question in section.questions}
     texts = [*names, *(id for id, one in questions.items() if not _numeric(one))]
     columns = {id: pd.Series([], dtype=object if id in texts else float) for id in [*names, *words]}
     pyreadstat.write_sav(
@@ -77,11 +78,12 @@ def write(
         column_labels={id: _bytes(text, 255) for id, text in {**names, **words}.items()},
         variable_value_labels={id: _value_labels(id, questions, tongue) for id in columns if _labelled(id, questions)},
         missing_ranges={id: gaps for id, one in questions.items() if (gaps := _missing(one))},
-        variable_measure={id: LEVELS[questions[id].kind] if id in questions else "nominal" for id in columns},
+        variable_measure={
+            id: LEVELS.get(questions[id].kind, "nominal") if id in questions else "nominal" for id in columns
+        },
         variable_format={id: WHOLE for id, one in questions.items() if one.choices and _numeric(one)},
     )
-    code_map = CodeMap({id: id for id in columns}, {}, survey.id, survey.version, "spss")
-    return [target, write_code_map(target, code_map)]
+    return written(asked, [target], "spss")
 
 
 def _asked_as(section: Section, question: Question, language: str) -> str:

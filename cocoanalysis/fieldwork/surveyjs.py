@@ -27,11 +27,19 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     both_addresses,
+    conditions,
     questionnaire,
 )
 from cocoanalysis.responses.matching import known_ids
 
-TYPES = {"consent": "radiogroup", "likert": "radiogroup", "choice": "radiogroup", "number": "text", "text": "comment"}
+TYPES = {
+    "consent": "radiogroup",
+    "likert": "radiogroup",
+    "choice": "radiogroup",
+    "multiple": "checkbox",
+    "number": "text",
+    "text": "comment",
+}
 DEFAULT = "en"  # the language that SurveyJS means by 'default'
 NESTED = re.compile(rf"[a-z][a-z0-9]{{0,18}}({SELF})?\.(?P<id>[a-z][a-z0-9]{{0,18}}({SELF})?)")
 
@@ -135,7 +143,7 @@ def _matrix(asked: Questionnaire, section: Section, said: str, address: str | No
     made["rows"] = []
     for question in section.questions:
         row = {"value": question.id, "text": _words(asked, question.text[said])}
-        if shown := _shown(question):
+        if shown := _shown(asked, question):
             row["visibleIf"] = shown
         made["rows"].append(row)
     return made
@@ -147,7 +155,7 @@ def _single(
     stem = section.stem[said]
     text = {lang: f"{stem.get(lang, '')} {words}".strip() for lang, words in question.text[said].items()}
     made: dict[str, Any] = {"type": TYPES[question.kind], "name": question.id, "title": _words(asked, text)}
-    if condition := " and ".join(filter(None, [_address_condition(asked, address), _shown(question)])):
+    if condition := " and ".join(filter(None, [_address_condition(asked, address), _shown(asked, question)])):
         made["visibleIf"] = condition
     if question.kind == "consent":
         made["isRequired"] = True
@@ -155,7 +163,7 @@ def _single(
         made |= {"inputType": "number", **question.limits}
     if question.typed:
         made["description"] = _words(asked, {lang: question.hint(lang) for lang in asked.survey.languages})
-    if TYPES[question.kind] == "radiogroup":
+    if TYPES[question.kind] in ("radiogroup", "checkbox"):
         made["choices"] = _choices(asked, question)
     return made
 
@@ -163,7 +171,9 @@ def _single(
 def _choices(asked: Questionnaire, question: Question) -> list[dict[str, Any]]:
     if question.kind == "consent":
         return [{"value": code, "text": _words(asked, words)} for code, words in AGREE.items()]
-    return [{"value": option.code, "text": _words(asked, option.label)} for option in question.options]
+    made = [{"value": option.code, "text": _words(asked, option.label)} for option in question.choices]
+    alone = {option.code for option in question.alone}
+    return [{**one, "isExclusive": True} if one["value"] in alone else one for one in made]
 
 
 def _address_condition(asked: Questionnaire, address: str | None) -> str:
@@ -173,9 +183,8 @@ def _address_condition(asked: Questionnaire, address: str | None) -> str:
     return f"{{{asked.survey.address.column}}} {sign} '{asked.survey.address.self_}'"
 
 
-def _shown(question: Question) -> str:
-    parts = [" or ".join(f"{{{name}}} = '{value}'" for value in values) for name, values in question.show_if.items()]
-    return " and ".join(f"({part})" for part in parts)
+def _shown(asked: Questionnaire, question: Question) -> str:
+    return " and ".join(conditions(asked, question, "{{{name}}} = '{code}'", "{{{name}}} contains '{code}'"))
 
 
 def _column(section: Section, question: Question) -> str:

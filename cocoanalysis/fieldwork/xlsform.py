@@ -24,6 +24,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     both_addresses,
+    conditions,
     questionnaire,
     written,
 )
@@ -148,10 +149,15 @@ def _section(asked: Questionnaire, section: Section, address: str | None) -> lis
 
 def _question(asked: Questionnaire, question: Question, address: str) -> dict[str, str]:
     row = {"name": question.id, **_words(asked, "label", question.text[address])}
-    shown = [" or ".join(f"${{{name}}} = '{value}'" for value in values) for name, values in question.show_if.items()]
-    row["relevant"] = " and ".join(f"({condition})" for condition in shown)
+    row["relevant"] = " and ".join(
+        conditions(asked, question, "${{{name}}} = '{code}'", "selected(${{{name}}}, '{code}')")
+    )
     if question.kind == "consent":
         return {"type": "select_one agree", **row, "required": "yes"}
+    if question.kind == "multiple":
+        alone = [f"selected(., '{option.code}')" for option in question.alone]
+        row["constraint"] = f"not(({' or '.join(alone)}) and count-selected(.) > 1)" if alone else ""
+        return {"type": f"select_multiple {_list_name(question)}", **row}
     if question.choices:
         return {"type": f"select_one {_list_name(question)}", **row}
     row |= _words(asked, "hint", {code: question.hint(code) for code in asked.survey.languages})

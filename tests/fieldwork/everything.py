@@ -97,6 +97,20 @@ background:
     question: {en: "In your own words?", da: "Med egne ord?", pt-BR: "Nas suas palavras?"}
     kind: text
     personal: true
+  - id: parts
+    label: {en: "Sectors", da: "Sektorer", pt-BR: "Setores"}
+    question: {en: "Which sectors?", da: "Hvilke sektorer?", pt-BR: "Quais setores?"}
+    kind: multiple
+    categories:
+      - {code: pub, label: {en: "Public, local", da: "Offentlig", pt-BR: "Público"}}
+      - {code: private_firm, label: {en: "Private", da: "Privat", pt-BR: "Privado"}}
+      - {code: 3, label: {en: "Third", da: "Tredje", pt-BR: "Terceiro"}}
+    missing: [{code: 98, reason: refused, label: {en: "refuse", da: "nej", pt-BR: "recuso"}}]
+  - id: bank
+    label: {en: "Bank", da: "Bank", pt-BR: "Banco"}
+    question: {en: "Which bank?", da: "Hvilken bank?", pt-BR: "Que banco?"}
+    kind: text
+    show_if: {parts: [private_firm, 3]}
   - id: site
     label: {en: "Site", da: "Sted", pt-BR: "Local"}
     question: {en: "Which site?", da: "Hvilket sted?", pt-BR: "Que local?"}
@@ -116,7 +130,7 @@ languages: [en, da, pt-BR]
 instruments: [every.yaml]
 identifiers: {respondent: who, collaboration: site, cluster: site}
 address: {column: rater, self: me, other: boss}
-order: [rater, kindof, mixed, diffs, years, slide, single, words, site]
+order: [rater, kindof, mixed, diffs, years, slide, single, parts, bank, words, site]
 introduction: {en: "Welcome {year}", da: "Velkommen", pt-BR: "Olá"}
 thanks: {en: "Thanks", da: "Tak", pt-BR: "Obrigado"}
 consent: {en: "I agree to {this}.", da: "Jeg er enig.", pt-BR: "Concordo."}

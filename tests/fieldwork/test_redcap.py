@@ -111,7 +111,7 @@ def test_a_matrix_holds_one_set_of_choices_and_a_number_none(tmp_path):
         assert re.fullmatch(r"[a-z][a-z0-9_]{0,25}", row["Variable / Field Name"])
         codes = [one.split(", ", 1)[0] for one in row[CHOICES].split(" | ") if one]
         assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", code) for code in codes)
-        assert bool(codes) == (row["Field Type"] == "radio")
+        assert bool(codes) == (row["Field Type"] in ("radio", "checkbox"))
         if row["Matrix Group Name"]:
             matrices.setdefault(row["Matrix Group Name"], set()).add(row[CHOICES])
     assert set(matrices) == {"m_mixed", "m_mixed_self"}

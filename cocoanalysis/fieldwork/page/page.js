@@ -8,12 +8,13 @@
 
   const checked = name => form.querySelector(`input[name="${name}"]:checked`);
   const shown = element => !element.closest("[hidden]");
-  const answer = name => {
+  const answers = name => {
     const field = form.querySelector(`input[name="${name}"]`);
-    if (!field) return "";
-    if (field.type === "radio" || field.type === "checkbox") { const one = checked(name); return one ? one.value : ""; }
-    return field.value.trim();
+    if (!field) return [];
+    if (field.type !== "radio" && field.type !== "checkbox") return [field.value.trim()];
+    return [...form.querySelectorAll(`input[name="${name}"]:checked`)].map(one => one.value);
   };
+  const answer = name => answers(name).join(";");
 
   function language() { return checked("language") ? checked("language").value : facts.languages[0]; }
   function address() {
@@ -27,7 +28,7 @@
     for (const words of document.querySelectorAll("[data-address]")) words.hidden = words.dataset.address !== form_of_address;
     for (const field of questions) {
       const condition = field.dataset.show ? JSON.parse(field.dataset.show) : {};
-      field.hidden = !Object.entries(condition).every(([name, values]) => values.includes(answer(name)));
+      field.hidden = !Object.entries(condition).every(([name, values]) => answers(name).some(one => values.includes(one)));
       field.disabled = field.hidden;
     }
     for (const section of form.querySelectorAll("main section:has([data-question])")) {
@@ -36,6 +37,15 @@
     const asked = questions.filter(shown);
     const done = asked.filter(field => answer(field.dataset.question) !== "").length;
     for (const output of document.querySelectorAll("[data-progress]")) output.textContent = `${done} / ${asked.length}`;
+  }
+
+  function alone(event) {
+    const box = event.target, field = box.closest(".multiple");
+    if (!field || !box.checked) return;
+    const reason = input => Boolean(input.closest(".reason"));
+    for (const other of field.querySelectorAll("input")) {
+      if (other !== box && (reason(box) || reason(other))) other.checked = false;
+    }
   }
 
   function shuffled() {
@@ -88,6 +98,7 @@
   const wanted = link.get("language");
   if (wanted && facts.languages.includes(wanted)) form.querySelector(`input[name="language"][value="${wanted}"]`).checked = true;
   shuffled();
+  form.addEventListener("change", alone);
   form.addEventListener("change", show);
   form.addEventListener("input", show);
   form.addEventListener("submit", download);
