@@ -262,12 +262,10 @@ def agreement(study: Study) -> Iterator[Any]:
     if study.survey.cluster is None:
         return
     yield tables.icc(study.agreement)
-    rows = []
-    for name in study.reflective:
-        found = coco.rwg(study.analysed, study.survey.item_ids(name), study.survey.cluster)
-        rows.append({"scale": plain(study.survey.label(name)), **found.glance().iloc[0].to_dict()})
-    yield tables.framed(
-        pd.DataFrame(rows), title="Agreement r_wg(j) over clusters", id="coco-rwg", source=study.responses
+    chosen = {name: study.survey.item_ids(name) for name in study.reflective}
+    yield tables.agreement(
+        {name: coco.rwg(study.analysed, items, study.survey.cluster) for name, items in chosen.items()},
+        {name: coco.average_deviation(study.analysed, items, study.survey.cluster) for name, items in chosen.items()},
     )
 
 

@@ -488,7 +488,11 @@ def _legend_below(ax: Axes, columns: int = 4, handles: list[Any] | None = None) 
 
 
 def _item_ids(responses: Any, names: str | Sequence[str] | None) -> list[str]:
-    return list(names) if isinstance(names, (list, tuple)) else list(responses.items(names).columns)
+    """Items by id, and those of the constructs or blocks among the names."""
+    if not isinstance(names, (list, tuple)):
+        return list(responses.items(names).columns)
+    survey = responses.survey
+    return [item for name in names for item in ([name] if name in survey.items else survey.item_ids(name))]
 
 
 def _answer_shares(responses: Any, names: str | Sequence[str] | None) -> tuple[pd.DataFrame, Any]:

@@ -98,6 +98,25 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "omega_hierarchical": ("ω hierarchical", "bounded"),
     "ave": ("AVE", "bounded"),
     "mean_item_rest": ("Mean item–rest r", "bounded"),
+    "alpha_ordinal": ("Ordinal α", "bounded"),
+    "omega": ("ω of the model", "bounded"),
+    "omega_ordinal": ("ω, ordinal items", "bounded"),
+    "omega_latent": ("ω, opinions behind", "bounded"),
+    "omega_general": ("of the general factor", "bounded"),
+    "omega_group": ("of its own factor", "bounded"),
+    "omega_h": ("ω hierarchical", "bounded"),
+    "omega_lim": ("ω_h of endlessly many", "bounded"),
+    "g6": ("λ6", "bounded"),
+    "ecv": ("ECV", "bounded"),
+    "puc": ("PUC", "bounded"),
+    "splits": ("Splits", "count"),
+    "odd_even": ("Odd–even", "number"),
+    "largest_r2": ("Largest shared", "bounded"),
+    "nearest": ("Shared with", "text"),
+    "design_effect": ("Design effect", "number"),
+    "raw": ("All people", "bounded"),
+    "within": ("Within", "bounded"),
+    "between": ("Between", "bounded"),
     "htmt": ("HTMT", "bounded"),
     "communality": ("h²", "bounded"),
     "uniqueness": ("u²", "bounded"),
@@ -196,12 +215,18 @@ class Table(GT):
         return f"<{title}: a table of {rows} row{'s' * (rows != 1)}>"
 
 
+NAMING = ("scale", "factor", "nearest", "variable", "x", "y", "outcome", "predictor")  # cells that a survey can label
+
 # --- tables ----------------------------------------------------------------------------------
 
 
 def estimates(result: Any, *, title: str | None = None, id: str = "coco-estimates") -> GT:
     """Any result as a table of its estimates, one row each."""
-    return _table(result, result.tidy(), title or result.title, id=id)
+    frame = result.tidy()
+    shown = frame.copy()
+    for name in _present(frame, *NAMING):
+        shown[name] = [phrase(result, value) if isinstance(value, str) else value for value in frame[name]]
+    return _table(result, _without_empty(shown), title or result.title, id=id, raw=frame)
 
 
 def framed(frame: pd.DataFrame, *, title: str = "Table", id: str = "coco-frame", source: Any = None) -> GT:
@@ -426,7 +451,9 @@ def modifications(result: Any, most: int = 10) -> GT:
     """The parameters whose release would lower χ² most; a description of misfit, no licence to free them."""
     frame = result.modification_indices()
     largest = frame.sort_values("mi", ascending=False, kind="stable").head(most).reset_index(drop=True)
-    shown = largest[_present(largest, "lhs", "op", "rhs", "mi", "epc", "sepc_all")]
+    shown = largest[_present(largest, "lhs", "op", "rhs", "mi", "epc", "sepc_all")].copy()
+    for side in ("lhs", "rhs"):
+        shown[side] = [item_label(result, name) for name in shown[side]]
     notes = [f"The {len(shown)} largest of {len(frame)}. Freeing them after the fact makes a model exploratory."]
     source = _without_measures(result)
     return _table(source, shown, "Modification indices", id="coco-modifications", notes=notes, raw=frame)
@@ -624,6 +651,28 @@ def icc(result: Any) -> GT:
     table = _table(result, shown, "Agreement within clusters", id="coco-icc", rowname=first, raw=frame)
     return table.cols_label({"icc1 95 % CI": "95 % CI"}) if "icc1 95 % CI" in shown else table
 
+
+def agreement(*indices: Mapping[str, Any]) -> GT:
+    """How far the raters of one group agree, scale by scale: r_wg(j), average deviation, or both beside each other.
+
+    ``indices`` are dicts of scale → result of ``coco.rwg`` or ``coco.average_deviation``.
+    """
+    results = [result for index in indices for result in index.values()]
+    rows: dict[str, dict[str, Any]] = {}
+    for index in indices:
+        for name, result in index.items():
+            facts, sign = result.glance().iloc[0], AGREEMENT[result.index]
+            row = rows.setdefault(name, {"scale": label(result, name), "groups": int(facts["groups"])})
+            row |= {f"{sign}, {part}": facts[part] for part in ("mean", "median", "minimum", "maximum")}
+    nulls = dict.fromkeys(str(result.settings["null"]) for result in results if "null" in result.settings)
+    notes = [f"r_wg(j) against a {null} null distribution." for null in nulls]
+    return _table(
+        results, pd.DataFrame(list(rows.values())), "Agreement among raters", id="coco-agreement", rowname="scale",
+        notes=notes,
+    )  # fmt: skip
+
+
+AGREEMENT = {"rwg": "r_wg(j)", "ad": "AD"}
 
 # --- parts -----------------------------------------------------------------------------------
 

@@ -5,32 +5,149 @@ Sentences about synthetic answers say so themselves, because they are copied wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import ModelError, listed, suggestion
-from cocoanalysis.report.labels import label, phrase
+from cocoanalysis.report.labels import label, phrase, plain
 from cocoanalysis.report.tables import chosen_measures, interval, written
 
 SOURCES = {"synthetic": "In the synthetic data, ", "public real": "", "yours": ""}
 
 
-def verdict(verdicts: Any, hypothesis: str | None = None) -> str:
-    """One hypothesis: what was expected, what was estimated, and the verdict with its reason.
+# What was estimated, kind by kind: its sign, and what it is said of ({what} and {outcome} are the survey's words).
+ESTIMATED = {
+    "slope": ("β", "the association of {what} with {outcome}{level}"),
+    "product": ("β", "the association of the product {what} with {outcome}{level}"),
+    "contrast": ("β", "the contrast {what} in the association with {outcome}{level}"),
+    "indirect": ("β", "the indirect association {what} → {outcome}{level}"),
+    "sources": ("β", "the difference '{what}' in the association with {outcome}"),
+    "necessity": ("d", "the empty corner of {outcome} above {what}"),
+}
+JUDGED = {
+    "supported": "was supported",
+    "contradicted": "was contradicted",
+    "negligible": "was answered by a negligible effect",
+    "inconclusive": "remains open (inconclusive)",
+    "not testable": "was not testable",
+}
 
-    Takes ``coco.judge``'s verdicts with a hypothesis, or one row of them (``verdicts["H5", "durability"]``).
+
+def verdict(verdicts: Any, hypothesis: str | None = None, *, reason: bool = True) -> str:
+    """One hypothesis as a Results section says it: what was estimated, with interval and test, and the verdict.
+
+    Takes ``coco.judge``'s verdicts with a hypothesis, or one row of them (``verdicts["H5", "durability"]``);
+    ``reason`` says whether the verdict's reason follows in brackets.
     """
     frame = verdicts.tidy()
     row = frame.iloc[0] if hypothesis is None and len(frame) == 1 else _row(frame, "hypothesis", str(hypothesis))
-    hypothesis = str(row["hypothesis"])
-    names = " → ".join(phrase(verdicts, row[key]) for key in ("predictor", "outcome") if _there(row.get(key)))
-    found = _estimate("β", row)
-    adjusted = f", adjusted {_p(row['p_adjusted'])}" if _there(row.get("p_adjusted")) else ""
-    size = f" (SESOI {written(row['sesoi'], 'bounded')})" if _there(row.get("sesoi")) else ""
-    stated = f"{found}{adjusted}{size}: " if found else ""
-    reason = f" ({str(row['reason']).rstrip('.')})" if _there(row.get("reason")) else ""
-    return _sentence(verdicts, f"{hypothesis}, {names}, expected {row['expected']}: {stated}{row['verdict']}{reason}")
+    why = f" ({str(row['reason']).rstrip('.')})" if reason and _there(row.get("reason")) else ""
+    if row["label"] == "gate":
+        held = {"supported": "held", "contradicted": "did not hold"}.get(row["verdict"], "was not testable")
+        return _sentence(verdicts, f"the gate {row['hypothesis']} {held}{why}")
+    judged = f"{row['hypothesis']} (expected {row['expected']}) {JUDGED[row['verdict']]}{why}"
+    found = estimated(row)
+    return _sentence(verdicts, f"{_said_of(verdicts, row)} was {found}; {judged}" if found else judged)
+
+
+def estimated(row: Mapping[str, Any]) -> str:
+    """The estimate of one verdict with its interval, its test, its adjusted p and the SESOI; empty without one."""
+    kind = str(row.get("kind", "slope"))
+    parts = [_estimate(ESTIMATED.get(kind, ESTIMATED["slope"])[0], row)]
+    if not parts[0]:
+        return ""
+    df, se = row.get("df"), row.get("se")
+    if _there(df) and _there(se) and np.isfinite(df) and "SESOI" not in str(row["expected"]):
+        parts.append(f"t({written(df, 'df')}) = {written(row['estimate'] / se, 'number')}")
+    parts += [f"adjusted {_p(row['p_adjusted'])}"] if _there(row.get("p_adjusted")) else []
+    parts += [f"SESOI {written(row['sesoi'], 'bounded')}"] if _there(row.get("sesoi")) else []
+    return ", ".join(parts)
+
+
+def _said_of(verdicts: Any, row: Mapping[str, Any]) -> str:
+    cluster = getattr(getattr(verdicts, "survey", None), "cluster", None) or "cluster"
+    level = f" within a {cluster}" if "within(" in str(row.get("equation", "")) else ""
+    level = f" at the level of the {cluster}" if row.get("level") == "collaboration" else level
+    outcome, what = (phrase(verdicts, row[key]) for key in ("outcome", "predictor"))
+    _, template = ESTIMATED.get(str(row.get("kind", "slope")), ESTIMATED["slope"])
+    return template.format(what=what, outcome=outcome, level=level)
+
+
+class Markdown(str):
+    """Text that a notebook shows as it is meant: headings, lists, emphasis."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"<text of {len(self.splitlines())} lines>"
+
+
+def account(verdicts: Any, *hypotheses: str) -> Markdown:
+    """Hypotheses one by one: the sentence, the equation, the estimate, the verdict with its reason, the APA sentence.
+
+    Parameters
+    ----------
+    verdicts : from ``coco.judge``
+    hypotheses : their ids; none for every hypothesis and gate of the plan, without the rows between clusters
+
+    Raises
+    ------
+    ModelError : UnknownName, with the hypotheses that there are
+    """
+    known = list(dict.fromkeys(str(row.numbers["hypothesis"]) for row in verdicts if row.numbers["family"] != "beside"))
+    for name in hypotheses:
+        _row(pd.DataFrame({"hypothesis": known}), "hypothesis", name)
+    lines: list[str] = []
+    for name in hypotheses or known:
+        rows = [row for row in verdicts if row.numbers["hypothesis"] == name]
+        told = ""
+        for row in rows:
+            if row.sentence != told:
+                told = row.sentence
+                lines += ["", f"**{name}** ({row.numbers['label']}). *{plain(told)}*", ""]
+            lines += _account_of(row)
+    return Markdown("\n".join(lines).strip())
+
+
+def _account_of(row: Any) -> list[str]:
+    """One row of the verdicts as lines of a list."""
+    numbers, gate = row.numbers, row.gate is not None
+    names = [phrase(row, numbers[key]) for key in ("predictor", "outcome") if _there(numbers.get(key))]
+    equations = [_model_of(row)] if gate else [f"`{plain(one)}`" for one in numbers["equation"].split("; ")]
+    lines = [f"- {' → '.join(names)}", *(f"    - equation: {one}" for one in equations)]
+    fits = zip(row.equations, row.fits) if row.equations else ()
+    lines += [f"    - fitted: {_fitted(fit, equation.controls)}" for equation, fit in fits]
+    found = estimated(numbers)
+    lines += [f"    - estimate: {found}"] if found else []
+    held = {"supported": "holds", "contradicted": "does not hold"} if gate else {}
+    judged = held.get(row.verdict, row.verdict)
+    lines.append(f"    - verdict: **{judged}**. {plain(row.reason).rstrip('.')}.")
+    return [*lines, f"    - in APA style: {plain(verdict(row, reason=False))}"]
+
+
+def _model_of(row: Any) -> str:
+    """What a gate examines, in words."""
+    entry = row.gate.entry
+    model = f"measurement model of {label(row, entry.model)}"
+    if entry.groups:
+        return f"{model}, equal over {listed([label(row, name) for name in entry.groups])} ({entry.through})"
+    return f"{model} beside {listed([name.replace('_', ' ') for name in entry.against])}"
+
+
+def _fitted(fit: Any, controls: Sequence[str]) -> str:
+    """The estimates in their equation, without those of the controls, which answer no question."""
+    frame = fit.tidy()
+    kept = [not any(term == name or term.startswith(f"{name}[") for name in controls) for term in frame["term"]]
+    told = ""
+    for row in frame[kept].itertuples():
+        sign = ("− " if row.est < 0 else "+ ") if told else ("−" if row.est < 0 else "")
+        factor = "" if row.term == "Intercept" else f"·{plain(row.term).replace(':', ' × ')}"
+        told += f"{' ' if told else ''}{sign}{abs(row.est):.3f}{factor}"
+    return f"{plain(fit.formula.split('~')[0])} = {told}{' + controls' if controls else ''}"
 
 
 def regression(result: Any, term: str) -> str:
@@ -97,7 +214,7 @@ def _sentence(result: Any, text: str) -> str:
     return whole.rstrip(".") + "."
 
 
-def _estimate(sign: str, row: pd.Series) -> str:
+def _estimate(sign: str, row: Mapping[str, Any]) -> str:
     value = row.get("estimate", row.get("est"))
     if not _there(value):
         return ""
