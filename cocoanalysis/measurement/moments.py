@@ -501,6 +501,7 @@ class Polychoric(Result):
     smoothed: bool = False
     provenance: str = "yours"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    survey: Any = None
     title: str = "Polychoric correlations"
 
     def tidy(self) -> pd.DataFrame:
@@ -599,7 +600,7 @@ def polychoric(
         matrix = smoothed(matrix)
         notes.append(Diagnostic("Smoothed", "the matrix was smoothed because you asked for it.", "warning"))
     settings = {"missing": missing, "weights": weights, "smooth": smooth, "zero_cells": "2 × 2: half a person"}
-    return _labelled(sample, matrix, tuple(notes), chosen.provenance, settings)
+    return replace(_labelled(sample, matrix, tuple(notes), chosen.provenance, settings), survey=chosen.survey)
 
 
 def _labelled(

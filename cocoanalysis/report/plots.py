@@ -94,6 +94,7 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
                 )
         left = left + width
     ax.axvline(0, color="#333333", linewidth=0.7)
+    ax.set_xlim(float(starts.min()) - 0.04, float(left.max()) + 0.04)
     ax.set_yticks(places, [figure_text(item_label(responses, name), 56) for name in shares.index], fontsize=8)
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(100 * value):.0f} %")
     merged = (

@@ -114,9 +114,10 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "largest_r2": ("Largest shared", "bounded"),
     "nearest": ("Shared with", "text"),
     "design_effect": ("Design effect", "number"),
-    "raw": ("All people", "bounded"),
+    "raw": ("All answers", "bounded"),
     "within": ("Within", "bounded"),
     "between": ("Between", "bounded"),
+    "between_unweighted": ("Between, unweighted", "bounded"),
     "htmt": ("HTMT", "bounded"),
     "communality": ("h²", "bounded"),
     "uniqueness": ("u²", "bounded"),
@@ -156,6 +157,12 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "f": ("F", "number"),
     "k": ("Mean cluster size", "number"),
     "rwg": ("r_wg", "bounded"),
+    "kmo": ("KMO", "number"),
+    "eta_x": ("η", "bounded"),
+    "eta_y": ("η of the other", "bounded"),
+    "x": ("Scale", "text"),
+    "y": ("With", "text"),
+    "holds": ("Holds", "bool"),
     "mi": ("MI", "number"),
     "epc": ("Expected change", "number3"),
     "sepc_all": ("Standardised change", "number3"),
@@ -191,7 +198,8 @@ def heading(name: object) -> str:
     known, comma, rest = str(name).partition(", ")
     if known in HEADINGS:
         return HEADINGS[known][0] + comma + plain(rest)
-    return plain(str(name).replace("_", " ")).capitalize()
+    words = plain(str(name).replace("_", " "))
+    return words[:1].upper() + words[1:]
 
 
 def kind_of(name: object, column: pd.Series) -> str:
@@ -220,11 +228,11 @@ NAMING = ("scale", "factor", "nearest", "variable", "x", "y", "outcome", "predic
 # --- tables ----------------------------------------------------------------------------------
 
 
-def estimates(result: Any, *, title: str | None = None, id: str = "coco-estimates") -> GT:
-    """Any result as a table of its estimates, one row each."""
+def estimates(result: Any, *, title: str | None = None, columns: Sequence[str] = (), id: str = "coco-estimates") -> GT:
+    """Any result as a table of its estimates, one row each; ``columns`` keeps those of `tidy()`, in that order."""
     frame = result.tidy()
-    shown = frame.copy()
-    for name in _present(frame, *NAMING):
+    shown = frame[list(columns)].copy() if columns else frame.copy()
+    for name in _present(shown, *NAMING):
         shown[name] = [phrase(result, value) if isinstance(value, str) else value for value in frame[name]]
     return _table(result, _without_empty(shown), title or result.title, id=id, raw=frame)
 
@@ -638,6 +646,7 @@ def icc(result: Any) -> GT:
         "icc1",
         "icc1 95 % CI",
         "icc2",
+        "design_effect",
         "f",
         "p_value",
         "rwg",
@@ -659,20 +668,25 @@ def agreement(*indices: Mapping[str, Any]) -> GT:
     """
     results = [result for index in indices for result in index.values()]
     rows: dict[str, dict[str, Any]] = {}
+    titles: dict[str, str] = {}
     for index in indices:
         for name, result in index.items():
-            facts, sign = result.glance().iloc[0], AGREEMENT[result.index]
-            row = rows.setdefault(name, {"scale": label(result, name), "groups": int(facts["groups"])})
-            row |= {f"{sign}, {part}": facts[part] for part in ("mean", "median", "minimum", "maximum")}
+            row = rows.setdefault(name, {"scale": label(result, name), "n": int(result.table["size"].sum())})
+            row["groups"] = len(result.table)
+            for part, word in {"mean": "mean", "median": "median", **WORST[result.index]}.items():
+                row[f"{result.index}_{part}"] = result.glance()[part].iloc[0]
+                titles[f"{result.index}_{part}"] = f"{AGREEMENT[result.index]}, {word}"
     nulls = dict.fromkeys(str(result.settings["null"]) for result in results if "null" in result.settings)
-    notes = [f"r_wg(j) against a {null} null distribution." for null in nulls]
-    return _table(
-        results, pd.DataFrame(list(rows.values())), "Agreement among raters", id="coco-agreement", rowname="scale",
-        notes=notes,
-    )  # fmt: skip
+    notes = [f"r_wg(j) against a {null} null distribution. People with a missing item are left out." for null in nulls]
+    kept = SimpleNamespace(provenance=origin_of(results, "").provenance, ledger=getattr(results[0], "ledger", None))
+    shown = pd.DataFrame(list(rows.values()))
+    kind = {name: "bounded" for name in titles if name.startswith("rwg_")}
+    table = _table(kept, shown, "Agreement among raters", id="coco-agreement", rowname="scale", notes=notes, kind=kind)
+    return table.cols_label({**titles})
 
 
 AGREEMENT = {"rwg": "r_wg(j)", "ad": "AD"}
+WORST = {"rwg": {"minimum": "lowest"}, "ad": {"maximum": "highest"}}
 
 # --- parts -----------------------------------------------------------------------------------
 

@@ -53,21 +53,21 @@ def verdict(verdicts: Any, hypothesis: str | None = None, *, reason: bool = True
     return _sentence(verdicts, f"{_said_of(verdicts, row)} was {found}; {judged}" if found else judged)
 
 
-def estimated(row: Mapping[str, Any]) -> str:
+def estimated(row: Mapping[str, Any] | pd.Series) -> str:
     """The estimate of one verdict with its interval, its test, its adjusted p and the SESOI; empty without one."""
     kind = str(row.get("kind", "slope"))
     parts = [_estimate(ESTIMATED.get(kind, ESTIMATED["slope"])[0], row)]
     if not parts[0]:
         return ""
-    df, se = row.get("df"), row.get("se")
-    if _there(df) and _there(se) and np.isfinite(df) and "SESOI" not in str(row["expected"]):
+    df, se = (float(row.get(name, np.nan)) for name in ("df", "se"))
+    if np.isfinite([df, se]).all() and "SESOI" not in str(row["expected"]):
         parts.append(f"t({written(df, 'df')}) = {written(row['estimate'] / se, 'number')}")
     parts += [f"adjusted {_p(row['p_adjusted'])}"] if _there(row.get("p_adjusted")) else []
     parts += [f"SESOI {written(row['sesoi'], 'bounded')}"] if _there(row.get("sesoi")) else []
     return ", ".join(parts)
 
 
-def _said_of(verdicts: Any, row: Mapping[str, Any]) -> str:
+def _said_of(verdicts: Any, row: Mapping[str, Any] | pd.Series) -> str:
     cluster = getattr(getattr(verdicts, "survey", None), "cluster", None) or "cluster"
     level = f" within a {cluster}" if "within(" in str(row.get("equation", "")) else ""
     level = f" at the level of the {cluster}" if row.get("level") == "collaboration" else level
@@ -214,7 +214,7 @@ def _sentence(result: Any, text: str) -> str:
     return whole.rstrip(".") + "."
 
 
-def _estimate(sign: str, row: Mapping[str, Any]) -> str:
+def _estimate(sign: str, row: Mapping[str, Any] | pd.Series) -> str:
     value = row.get("estimate", row.get("est"))
     if not _there(value):
         return ""

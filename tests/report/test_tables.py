@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from lxml import html
 
+import cocoanalysis as coco
 from cocoanalysis.errors import ModelError
 from cocoanalysis.report import tables
 from cocoanalysis.report.origin import recall
@@ -167,3 +168,32 @@ def test_case_78_hostile_labels_are_text_in_html(verdicts):
     assert "&lt;script&gt;" in shown
     assert "\u202e" not in shown
     assert "<strong>" not in shown.split("<tbody")[1]
+
+
+def test_estimates_say_scales_in_the_surveys_words_and_keep_the_columns_asked_for():
+    folder = coco.bundled("unit-climate")
+    responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    halves = coco.split_half(responses, ["leadership", "hostility"])
+    table = tables.estimates(halves, columns=["scale", "minimum"])
+    assert headings(table) == ["Scale", "Minimum"]
+    assert [row[0] for row in cells(table)] == ["Leadership climate", "Hostility"]
+
+
+def test_agreement_shows_both_indices_scale_by_scale_with_the_null_distribution():
+    folder = coco.bundled("unit-climate")
+    responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    names = ["leadership", "hostility"]
+    within = {name: coco.rwg(responses, name, "company") for name in names}
+    apart = {name: coco.average_deviation(responses, name, "company") for name in names}
+    table = tables.agreement(within, apart)
+    assert {"r_wg(j), mean", "AD, highest"} <= set(headings(table))
+    assert cells(table)[0][:4] == ["Leadership climate", "2042", "49", ".87"]  # mean r_wg(j) .868, R's multilevel
+    assert "r_wg(j) against a uniform null distribution" in table.as_raw_html()
+    assert headings(tables.agreement(apart))[1:] == ["n", "Groups", "AD, mean", "AD, median", "AD, highest"]
+
+
+def test_modifications_say_items_and_constructs_in_words():
+    folder = coco.bundled("unit-climate")
+    responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    first = cells(tables.modifications(coco.cfa(responses, estimator="ml")))[0]
+    assert first[:3] == ["lead8 NCOs care about our welfare.", "~~", "lead10 NCOs want to know what I think."]

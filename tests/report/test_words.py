@@ -36,7 +36,8 @@ def test_an_account_has_sentence_equation_estimate_verdict_and_apa_sentence_of_e
             assert part in told
         assert f"verdict: **{row.verdict}**. {row.reason.rstrip('.')}." in told
         assert f"in APA style: {words.verdict(row, reason=False)}" in told
-    assert told._repr_markdown_() == str(told) and "\n" not in repr(told)
+    assert told._repr_markdown_() == str(told)
+    assert "\n" not in repr(told)
 
 
 def test_an_account_writes_the_estimates_of_the_regression_into_the_equation(judged):
