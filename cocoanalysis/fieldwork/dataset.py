@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import DisclosureError, ResponseError, listed
-from cocoanalysis.fieldwork.platforms import known_platforms
+from cocoanalysis.fieldwork.ddi import write_for
 from cocoanalysis.responses.disclosure import anonymity, coarsened, free
 from cocoanalysis.responses.ledger import entry
 from cocoanalysis.responses.writing import as_text, write_sav
@@ -103,10 +103,7 @@ def _fill(folder: Path, shared: Any, language: str, licence: str) -> None:
     _write(folder / "README.md", readme(shared, language, licence))
     _write(folder / "CHANGES.md", f"# Changes\n\n- {shared.survey.version}: first shared.")
     _write(folder / ".psychds-ignore", IGNORED)
-    ddi = known_platforms().get("ddi")
-    if ddi is not None and ddi.write is not None:
-        for path in ddi.write(shared.survey, folder / "documentation" / f"{stem}.xml")[1:]:
-            path.unlink()  # the code map: the data have our own names already
+    write_for(shared, folder / "documentation" / f"{stem}.xml", f"{stem}_data.csv")
 
 
 def stem_of(survey: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     questionnaire,
     written,
 )
+from cocoanalysis.responses.writing import as_text
 
 NAMESPACE = "ddi:codebook:2_5"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"  # the namespace's name, fixed by the XML standard
@@ -63,18 +65,45 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     return written(asked, [target], "ddi")
 
 
-def codebook(asked: Questionnaire, name: str) -> Any:
-    """The document's root element; ``name`` is the data file it describes."""
+def write_for(responses: Any, path: str | Path, name: str) -> Path:
+    """Write the document of a data file: exactly its columns, in their order, and the number of its rows.
+
+    Parameters
+    ----------
+    responses : Responses that the file holds
+    path : the .xml to write
+    name : of the data file
+    """
+    told = responses.codebook(responses.survey.languages[0])
+    labels = dict(zip(told["column"], told["question"]))
+    columns = {str(column): labels.get(column, "") for column in as_text(responses).columns}
+    root = codebook(questionnaire(responses.survey), name, columns, len(responses))
+    etree.indent(root)
+    etree.ElementTree(root).write(str(path), encoding="UTF-8", xml_declaration=True)
+    return Path(path)
+
+
+def codebook(
+    asked: Questionnaire, name: str, columns: Mapping[str, str] | None = None, cases: int | None = None
+) -> Any:
+    """The document's root element.
+
+    ``name`` is the data file it describes, ``columns`` its columns with their labels and ``cases`` the number of its
+    rows; without columns, those of everything that is asked.
+    """
     root = etree.Element(f"{{{NAMESPACE}}}codeBook", {"version": "2.5"}, nsmap={None: NAMESPACE})
     root.set(LANG, asked.survey.languages[0])
     root.append(_study(asked))
     sections = [in_columns(section) for section in asked.sections]
-    variables = [_identifier(asked, identifier) for identifier in asked.identifiers]
-    variables += [_variable(asked, section, question) for section in sections for question in section.questions]
-    root.append(_file(name, len(variables)))
+    variables = {identifier: _identifier(asked, identifier) for identifier in asked.identifiers}
+    variables |= {one.id: _variable(asked, section, one) for section in sections for one in section.questions}
+    if columns is not None:
+        variables = {id: variables[id] if id in variables else _further(id, columns[id]) for id in columns}
+    root.append(_file(name, len(variables), cases))
     data = _add(root, "dataDscr")
-    data.extend(_group(section) for section in sections if len(section.questions) > 1)
-    data.extend(variables)
+    groups = (replace(one, questions=tuple(q for q in one.questions if q.id in variables)) for one in sections)
+    data.extend(_group(section) for section in groups if len(section.questions) > 1)
+    data.extend(variables.values())
     return root
 
 
@@ -132,11 +161,13 @@ def _study(asked: Questionnaire) -> Any:
     return study
 
 
-def _file(name: str, variables: int) -> Any:
+def _file(name: str, variables: int, cases: int | None) -> Any:
     description = _element("fileDscr", ID="F1")
     text = _add(description, "fileTxt")
     _add(text, "fileName", name)
     size = _add(text, "dimensns")
+    if cases is not None:
+        _add(size, "caseQnty", str(cases))
     _add(size, "varQnty", str(variables))
     return description
 
@@ -167,6 +198,13 @@ def _identifier(asked: Questionnaire, name: str) -> Any:
     background = asked.survey.background.get(name)
     _in_all(variable, "labl", background.label if background is not None else {"en": name})
     _add(variable, "varFormat", type="character")
+    return variable
+
+
+def _further(name: str, label: str) -> Any:
+    """A column that no question stands behind: a flag, the language, when somebody answered."""
+    variable = _element("var", ID=f"V_{name}", name=name, files="F1")
+    _add(variable, "labl", label or name, "en")
     return variable
 
 

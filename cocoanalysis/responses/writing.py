@@ -93,6 +93,8 @@ def write_sav(responses: Any, path: str | Path, language: str = "en") -> Path:
             labels[name], measures[name] = question.labels(language), "nominal"
         elif responses.survey.option(name):
             labels[name], measures[name] = {0.0: "not chosen", 1.0: "chosen"}, "nominal"
+        else:
+            measures[name] = "scale" if _is_quantity(responses.answers[name]) else "nominal"
         if declared:
             ranges[name] = _declared(sorted(declared.values()), labels.get(name, {}), declared, name)
     table = pd.DataFrame(frame).assign(provenance=responses.provenance)
@@ -105,6 +107,7 @@ def write_sav(responses: Any, path: str | Path, language: str = "en") -> Path:
         variable_value_labels=labels,
         missing_ranges=ranges,
         variable_measure=measures,
+        variable_format={name: "F8.0" for name in labels if pd.api.types.is_float_dtype(frame[name].dtype)},
     )
     half.replace(target)
     return target
@@ -131,6 +134,10 @@ def _numbered(responses: Any, name: str) -> tuple[pd.Series, dict[str, float]]:
     codes = {str(word): float(own[word]) if _is_number(own.get(word)) else spare[word] for word in found}
     numbers = pd.Series(values.to_numpy(dtype=float, na_value=np.nan), index=values.index)
     return numbers.where(numbers.notna(), why.map(codes).astype(float)), codes
+
+
+def _is_quantity(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
 
 
 def _is_number(code: str | None) -> bool:

@@ -5,10 +5,10 @@ import re
 import pytest
 from lxml import etree
 
-from cocoanalysis.fieldwork.ddi import LANG, write
+from cocoanalysis.fieldwork.ddi import LANG, write, write_for
 from cocoanalysis.fieldwork.questionnaire import questionnaire
 from tests.fieldwork.everything import every
-from tests.fieldwork.roundtrip import HOSTILE, SURVEY, hostile
+from tests.fieldwork.roundtrip import HOSTILE, SURVEY, answered, hostile
 
 # What an element may hold, in order, for the elements we write: transcribed from codebook.xsd of DDI Codebook 2.5
 # (DDI Alliance, 2012-01-17; the whole schema is LGPL and not carried here). + at least once, ? at most once, * any
@@ -168,3 +168,13 @@ def test_case_78_hostile_words_stay_words(tmp_path):
     root = etree.parse(str(file)).getroot()
     assert not found(root, "//*[local-name() = 'script']")
     assert found(root, "//d:var[@name='mob1']/d:labl")[0].text == HOSTILE
+
+
+def test_a_data_file_is_described_by_its_own_columns(tmp_path):
+    responses = answered().screen()
+    root = etree.parse(str(write_for(responses, tmp_path / "book.xml", "study-x_data.csv"))).getroot()
+    follows_the_schema(root)
+    holds_together(root)
+    assert [one.get("name") for one in found(root, "//d:var")] == [*responses.frame, "provenance"]
+    told = [found(root, f"//d:fileTxt//d:{name}")[0].text for name in ("fileName", "caseQnty", "varQnty")]
+    assert told == ["study-x_data.csv", "40", str(len(responses.frame.columns) + 1)]
