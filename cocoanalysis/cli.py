@@ -348,7 +348,10 @@ def invitations(
     form: Annotated[
         str, typer.Option(help="Which form of the questionnaire; planned deals out its versions.")
     ] = "full",
-    platform: Annotated[str | None, typer.Option(help="Where it is fielded: KoboToolbox and ODK need xlsform.")] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(help="Where it is fielded: KoboToolbox and ODK need xlsform; limesurvey adds a participant list."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same codes and versions.")] = 0,
 ) -> None:
     """Write the links that people are invited with: who belongs to which collaboration, and which version they get.

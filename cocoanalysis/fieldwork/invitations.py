@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import PlatformError, listed, one_of
+from cocoanalysis.fieldwork.limesurvey import participants
 from cocoanalysis.fieldwork.opening import opened, text_table
 from cocoanalysis.fieldwork.platforms import Options, named
+from cocoanalysis.fieldwork.questionnaire import questionnaire
 
 PLACES = "n"  # the column that says how many people a collaboration has, where they have no rows of their own
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without l, i, o, 0 and 1, which are misread on paper
@@ -49,7 +51,8 @@ def invite(
     form : full, or a form of the survey; the versions of a planned-missing form are dealt out evenly within
         each collaboration, and as evenly as that allows over all
     platform : where the survey is fielded; 'xlsform' gives links of KoboToolbox and ODK (``?d[collaboration]=c7``),
-        the others are linked by ``?collaboration=c7``
+        the others are linked by ``?collaboration=c7``; 'limesurvey' adds the token to the link and the columns of a
+        participant list (firstname, lastname, email, token, attribute_1, …)
     seed : of the codes and versions
 
     Returns
@@ -71,14 +74,16 @@ def invite(
     drawn = _drawn(table[group], len(versions), rng)
     table["form"] = [versions[place] for place in drawn]
     names = [name for name in (group, organisation, respondent) if name]
-    carried = [*names, "form"] if len(versions) > 1 else names
+    carried = {name: name for name in ([*names, "form"] if len(versions) > 1 else names)}
+    carried |= {"token": respondent} if platform == "limesurvey" else {}
     pattern = PARAMETERS.get(named(platform, "write").name, "{}") if platform else "{}"
     table["link"] = [
-        _filled(links[place], {name: str(row[name]) for name in carried}, pattern)
+        _filled(links[place], {name: str(row[source]) for name, source in carried.items()}, pattern)
         for place, (_, row) in zip(drawn, table.iterrows())
     ]
     kept = [name for name in table.columns if name not in (*names, "form", "link", PLACES)]
-    return table[[*names, "form", "link", *kept]].reset_index(drop=True)
+    told = table[[*names, "form", "link", *kept]].reset_index(drop=True)
+    return participants(told, questionnaire(survey)) if platform == "limesurvey" else told
 
 
 def write_invitations(table: pd.DataFrame, path: str | Path, group: str) -> list[Path]:

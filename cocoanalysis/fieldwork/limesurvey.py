@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from cocoanalysis.errors import PlatformError, listed
 from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
 from cocoanalysis.fieldwork.platforms import (
     CodeMap,
@@ -51,7 +52,6 @@ COLUMNS = [
     *("mandatory", "encrypted", "other", "default", "same_default"),
     *("hidden", "random_order", "min_num_value_n", "max_num_value_n", "exclude_all_others"),
 ]
-TOKENS = ("{TOKEN}", "{TOKEN:ATTRIBUTE_1}", "{TOKEN:ATTRIBUTE_2}", "{TOKEN:ATTRIBUTE_3}")
 OWN = {
     "id": "response",
     "submitdate": "submitted",
@@ -179,7 +179,8 @@ def _rows(asked: Questionnaire, language: str) -> Iterator[dict[str, str]]:
     if asked.identifiers:
         page_number += 1
         yield _group(page_number, "Link", language)
-        for place, name in enumerate(asked.identifiers):
+        tokens = participant_columns(asked)
+        for name in asked.identifiers:
             number += 1
             yield {
                 "id": str(number),
@@ -191,7 +192,7 @@ def _rows(asked: Questionnaire, language: str) -> Iterator[dict[str, str]]:
                 "language": language,
                 "mandatory": "N",
                 "other": "N",
-                "default": _token(asked, name, place),
+                "default": "{TOKEN}" if tokens[name] == "token" else f"{{TOKEN:{tokens[name].upper()}}}",
                 "hidden": "1",
             }
     for page in _pages(asked):
@@ -211,10 +212,39 @@ def _rows(asked: Questionnaire, language: str) -> Iterator[dict[str, str]]:
                 yield row
 
 
-def _token(asked: Questionnaire, name: str, place: int) -> str:
-    """What the participant list gives: the token for the respondent, then its attributes in order."""
+def participant_columns(asked: Questionnaire) -> dict[str, str]:
+    """Identifier → column of the participant list: the token for the respondent, then attributes in order."""
     others = [one for one in asked.identifiers if one != asked.survey.respondent]
-    return TOKENS[0] if name == asked.survey.respondent else TOKENS[min(others.index(name) + 1, len(TOKENS) - 1)]
+    own = {asked.survey.respondent: "token"} if asked.survey.respondent in asked.identifiers else {}
+    return {**own, **{name: f"attribute_{place}" for place, name in enumerate(others, start=1)}}
+
+
+def participants(table: pd.DataFrame, asked: Questionnaire) -> pd.DataFrame:
+    """The list of invitations with the columns that LimeSurvey's participant import takes (*Import from CSV*).
+
+    It knows tokens of letters, digits, `_`, `~` and `-`, and takes people without names and addresses for
+    duplicates of each other: who has no first name gets the code for one.
+
+    Raises
+    ------
+    PlatformError : BadIdentifier
+    """
+    columns = {theirs: table[ours] for ours, theirs in participant_columns(asked).items() if ours in table}
+    bad = [
+        place + 2
+        for place, code in enumerate(columns.get("token", ()))
+        if not re.fullmatch(r"[A-Za-z0-9_~-]{1,36}", code)
+    ]
+    if bad:
+        raise PlatformError(
+            f"LimeSurvey takes 1 to 36 letters, digits, '_', '~' and '-' for a code; in row {listed(bad, 5)} of the "
+            "list stands another. Leave the code empty there to have one drawn.",
+            code="BadIdentifier",
+        )
+    given = table.get("firstname", pd.Series("", table.index))
+    names = {"firstname": given.mask(given.eq(""), columns.get("token", given)), "lastname": "", "email": ""}
+    return table.assign(**{name: words for name, words in names.items() if name not in table or name == "firstname"},
+                        **columns)  # fmt: skip
 
 
 def _group(number: int, name: str, language: str) -> dict[str, str]:

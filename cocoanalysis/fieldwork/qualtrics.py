@@ -110,11 +110,21 @@ def structure(asked: Questionnaire, language: str) -> str:
     lines = ["[[AdvancedFormat]]", ""]
     lines += [f"[[ED:{name}]]" for name in asked.identifiers]
     lines += [f"[[ED:{name}:{value}]]" for name, value in _constants(asked, language).items()]
+    lines += _note("introduction", asked.survey.introduction, language)
     for name, parts in _blocks(asked):
         lines += ["", f"[[Block:{name}]]", ""]
         for address, part in parts:
             lines += _section(part, address or "other", language)
+    lines += _note("thanks", asked.survey.thanks, language)
     return "\n".join(lines) + "\n"
+
+
+def _note(name: str, text: Mapping[str, str], language: str) -> list[str]:
+    """A block of its own with words to read."""
+    told = escaped(in_language(text, language))
+    return (
+        ["", f"[[Block:{name.capitalize()}]]", "", "[[Question:DB]]", f"[[ID:note_{name}]]", told, ""] if told else []
+    )
 
 
 def _constants(asked: Questionnaire, language: str) -> dict[str, str]:

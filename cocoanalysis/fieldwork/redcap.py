@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,17 @@ def _rows(asked: Questionnaire, language: str) -> list[dict[str, str]]:
     for name in asked.identifiers:
         rows.append({**_field(asked, name, "text", name), NOTE: "@HIDDEN-SURVEY"})
     repeated = _repeated(asked, language)
+    rows += _note(asked, "introduction", asked.survey.introduction, language)
     for section in asked.sections:
         for address, part in asked_twice(section):
             rows += _section(asked, part, address, language, repeated)
-    return rows
+    return rows + _note(asked, "thanks", asked.survey.thanks, language)
+
+
+def _note(asked: Questionnaire, name: str, text: Mapping[str, str], language: str) -> list[dict[str, str]]:
+    """Words to read, which are no question."""
+    told = escaped(in_language(text, language))
+    return [_field(asked, f"note_{name}", "descriptive", told)] if told else []
 
 
 def _field(asked: Questionnaire, name: str, kind: str, label: str) -> dict[str, str]:

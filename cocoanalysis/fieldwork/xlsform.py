@@ -24,8 +24,10 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     both_addresses,
+    coded,
     conditions,
     questionnaire,
+    recoded,
     written,
 )
 from cocoanalysis.instrument.model import in_language
@@ -44,7 +46,7 @@ MARKS = {
 OURS = {"SubmissionDate", "_submission_time", "_uuid", "_id", "KEY", "instanceID", "meta/instanceID", "meta-instanceID"}
 TECHNICAL = re.compile(
     r"_(index|parent_index|parent_table_name|tags|notes|status|validation_status|submitted_by)|__.*|deviceid|DeviceID"
-    r"|formdef_version|FormVersion|.*instanceName|.*Attachments.*|ReviewState|Edits|Status|.*rootUuid"
+    r"|note_(introduction|thanks)|formdef_version|FormVersion|.*instanceName|.*Attachments.*|ReviewState|Edits|Status|.*rootUuid"
 )
 PERSONAL = frozenset(
     {"username", "SubmitterName", "SubmitterID", "_submitted_by", "phonenumber", "email", "_geolocation"}
@@ -81,7 +83,12 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     book.save(target)
-    return written(asked, [target], "xlsform")
+    return written(asked, [target], "xlsform", recoded(asked.questions, platform_codes))
+
+
+def platform_codes(question: Question) -> dict[str, str]:
+    """Our code → that of the choice: itself where it is of letters, digits, `_`, `.` and `-`, else A and a number."""
+    return coded(question, r"[A-Za-z0-9_.-]+", "A")
 
 
 def _fill(sheet: Any, rows: list[dict[str, str]]) -> None:
@@ -126,36 +133,41 @@ def _survey_rows(asked: Questionnaire) -> list[dict[str, str]]:
         label = asked.survey.background[name].label if name in asked.survey.background else {"en": name}
         row = {"type": "text", "name": name, **_words(asked, "label", label)}
         rows.append({**row, **_words(asked, "hint", SET_BY_LINK), "relevant": ""})
+    rows += _note(asked, "introduction", asked.survey.introduction)
     for section in asked.sections:
         for address, part in asked_twice(section):
             rows += _section(asked, part, address)
-    return rows
+    return rows + _note(asked, "thanks", asked.survey.thanks)
+
+
+def _note(asked: Questionnaire, name: str, text: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"type": "note", "name": f"note_{name}", **_words(asked, "label", text)}] if text else []
 
 
 def _section(asked: Questionnaire, section: Section, address: str | None) -> list[dict[str, str]]:
     said = address or "other"
-    conditions = [] if section.id == "consent" or not asked.survey.consent else ["${consent} = 'yes'"]
+    shown = [] if section.id == "consent" or not asked.survey.consent else ["${consent} = 'yes'"]
     if address is not None and asked.survey.address is not None:
-        sign = "=" if address == "self" else "!="
-        conditions.append(f"${{{asked.survey.address.column}}} {sign} '{asked.survey.address.self_}'")
+        sign, column = "=" if address == "self" else "!=", asked.survey.address.column
+        codes = next((platform_codes(one) for one in asked.questions if one.id == column), {})
+        shown.append(f"${{{column}}} {sign} '{codes.get(asked.survey.address.self_, asked.survey.address.self_)}'")
     rows = [_question(asked, question, said) for question in section.questions]
     if len(rows) == 1 and not section.stem[said]:
-        rows[0]["relevant"] = " and ".join([*conditions, *filter(None, [rows[0].get("relevant", "")])])
+        rows[0]["relevant"] = " and ".join([*shown, *filter(None, [rows[0].get("relevant", "")])])
         return rows
     begin = {"type": "begin_group", "name": f"g_{section.id}", **_words(asked, "label", section.stem[said])}
-    begin |= {"relevant": " and ".join(conditions), "appearance": "field-list"}
+    begin |= {"relevant": " and ".join(shown), "appearance": "field-list"}
     return [begin, *rows, {"type": "end_group", "name": f"g_{section.id}"}]
 
 
 def _question(asked: Questionnaire, question: Question, address: str) -> dict[str, str]:
     row = {"name": question.id, **_words(asked, "label", question.text[address])}
-    row["relevant"] = " and ".join(
-        conditions(asked, question, "${{{name}}} = '{code}'", "selected(${{{name}}}, '{code}')")
-    )
+    one, several = "${{{name}}} = '{code}'", "selected(${{{name}}}, '{code}')"
+    row["relevant"] = " and ".join(conditions(asked, question, one, several, platform_codes))
     if question.kind == "consent":
         return {"type": "select_one agree", **row, "required": "yes"}
     if question.kind == "multiple":
-        alone = [f"selected(., '{option.code}')" for option in question.alone]
+        alone = [f"selected(., '{platform_codes(question)[option.code]}')" for option in question.alone]
         row["constraint"] = f"not(({' or '.join(alone)}) and count-selected(.) > 1)" if alone else ""
         return {"type": f"select_multiple {_list_name(question)}", **row}
     if question.choices:
@@ -187,7 +199,11 @@ def _choice_rows(asked: Questionnaire) -> list[dict[str, str]]:
         name = _list_name(question) if question.choices else "agree"
         if name not in seen:
             seen.add(name)
-            rows += [{"list_name": name, "name": o.code, **_words(asked, "label", o.label)} for o in question.options]
+            codes = platform_codes(question)
+            rows += [
+                {"list_name": name, "name": codes[one.code], **_words(asked, "label", one.label)}
+                for one in question.choices
+            ]
     return rows
 
 
@@ -211,6 +227,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
     return Raw(
         table,
         bindings={**both_addresses(table.columns, survey), **_marks(table.columns)},
+        codes=recoded(questionnaire(survey).questions, platform_codes),
         personal=PERSONAL & set(table.columns),
         technical=frozenset(name for name in table.columns if name in OURS or TECHNICAL.fullmatch(name)),
     )

@@ -1,5 +1,7 @@
 """Invitations: links that carry the identifiers, versions dealt out evenly, the same list from the same seed."""
 
+import csv
+import io
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 from cocoanalysis.cli import app
 from cocoanalysis.errors import PlatformError
 from cocoanalysis.fieldwork.invitations import _drawn, invite, write_invitations
+from cocoanalysis.fieldwork.limesurvey import write
 from tests.fieldwork.roundtrip import SURVEY
 
 LINK = "https://survey.example.org/s/abc?lang=da"
@@ -102,3 +105,28 @@ def test_the_command_writes_the_list(tmp_path):
     )
     wrong = CliRunner().invoke(app, ["invitations", "cocreation", str(people(tmp_path)), "--link", "x", "-o", str(out)])
     assert wrong.exit_code == 1
+
+
+def test_limesurvey_gets_a_participant_list(tmp_path):
+    """Its import takes the columns of its table of participants, and a code's name for the names it compares."""
+    text = "collaboration,organisation,respondent,email,firstname\nc1,a,p1,a@example.org,Ada\nc1,a,,,\n"
+    table = invite(people(tmp_path, text), SURVEY, LINK, platform="limesurvey", seed=2)
+    told = table[["firstname", "lastname", "email", "token", "attribute_1", "attribute_2"]]
+    code = table["respondent"].iloc[1]
+    assert told.iloc[0].tolist() == ["Ada", "", "a@example.org", "p1", "c1", "a"]
+    assert told.iloc[1].tolist() == [code, "", "", code, "c1", "a"]
+    assert [parse_qs(urlsplit(link).query)["token"] for link in table["link"]] == [["p1"], [code]]
+    assert table.drop_duplicates(["firstname", "lastname", "email"]).equals(table)
+    with pytest.raises(PlatformError, match="row 2 of the list") as caught:
+        invite(
+            people(tmp_path, "collaboration,organisation,respondent\nc1,a,p 1\n"), SURVEY, LINK, platform="limesurvey"
+        )
+    assert caught.value.code == "BadIdentifier"
+
+
+def test_the_participant_list_fits_the_defaults_of_the_structure(tmp_path):
+    rows = csv.DictReader(io.StringIO(write(SURVEY, tmp_path / "s.txt")[0].read_text("utf-8-sig")), delimiter="\t")
+    defaults = {row["name"]: row["default"] for row in rows if row["default"]}
+    assert defaults == {"respondent": "{TOKEN}", "collaboration": "{TOKEN:ATTRIBUTE_1}"} | {
+        "organisation": "{TOKEN:ATTRIBUTE_2}"
+    }

@@ -1,5 +1,9 @@
 """What all exports share: which questions are choices, what may be typed, what the link brings along."""
 
+import html
+import re
+import zipfile
+
 import pytest
 
 import cocoanalysis as coco
@@ -63,3 +67,15 @@ def test_answers_to_every_feature_are_read_back(tmp_path):
     frame = coco.read_responses(file, every()).frame
     assert frame["slida"].tolist() == [0, 50]
     assert frame["site"].tolist() == ["n", "s"]
+
+
+@pytest.mark.parametrize("name", sorted({"limesurvey", "qualtrics", "xlsform", "redcap", "surveyjs", "docx", "page"}))
+def test_introduction_and_thanks_go_along(tmp_path, name):
+    paths = known_platforms()[name].write(every(), tmp_path / "form.out")
+    raw = paths[0].read_bytes()
+    if raw[:2] == b"PK":
+        with zipfile.ZipFile(paths[0]) as archive:
+            raw = b"".join(archive.read(part) for part in archive.namelist() if part.endswith(".xml"))
+    words = re.sub(r"<[^>]*>", "", html.unescape(raw.decode("utf-8")).replace("\u2060", ""))
+    assert "Welcome {year}" in words
+    assert "Thanks" in words

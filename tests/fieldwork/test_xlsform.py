@@ -1,5 +1,6 @@
 """XLSForm: valid by ODK's own tools, and its exports come back whole."""
 
+import re
 import shutil
 
 import openpyxl
@@ -81,7 +82,10 @@ def test_they_accept_a_survey_with_every_feature(tmp_path):
     rows = list(openpyxl.load_workbook(workbook)["survey"].values)
     kinds = {row[rows[0].index("name")]: row[rows[0].index("type")] for row in rows}
     assert {kinds[name] for name in ("years", "slida", "slidb")} == {"decimal"}
-    assert not [row for row in openpyxl.load_workbook(workbook)["choices"].values if "" in row or None in row]
+    assert [kinds[name] for name in ("note_introduction", "note_thanks")] == ["note", "note"]
+    choices = list(openpyxl.load_workbook(workbook)["choices"].values)
+    assert not [row for row in choices if "" in row or None in row]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", str(row[1])) for row in choices)
 
 
 def test_case_78_what_the_platform_would_evaluate_is_escaped():
