@@ -70,6 +70,8 @@ GLANCE = (
     "chi2_scaled", "df_scaled", "p_value_scaled", "scaling_factor", "shift", "baseline_chi2", "baseline_df", "cfi",
     "tli", "rmsea", "rmsea_lower", "rmsea_upper", "srmr", "cfi_scaled", "tli_scaled", "rmsea_scaled", "cfi_robust",
     "tli_robust", "rmsea_robust", "loglik", "aic", "bic", "bic_adjusted", "rmsea_p_close", "baseline_chi2_scaled",
+    "rmsea_lower_scaled", "rmsea_upper_scaled", "rmsea_p_close_scaled", "rmsea_lower_robust", "rmsea_upper_robust",
+    "rmsea_p_close_robust",
 )  # fmt: skip
 
 
@@ -124,6 +126,8 @@ class Fit(Result):
             f"test {settings['test']}."
         )
         told = [self._fit_sentence()] if self._measurable else []
+        if self._measurable and isinstance(self._robust, str):
+            told.append(f"Robust CFI, TLI and RMSEA are left empty: {self._robust}.")
         return [*super().notes(), *told, *self.prepared.remarks, how, *(str(d) for d in self.diagnostics)]
 
     def _fit_sentence(self) -> str:
@@ -281,7 +285,8 @@ class Fit(Result):
         return baseline_tests(self.problem)
 
     @cached_property
-    def _robust(self) -> RobustParts | None:
+    def _robust(self) -> RobustParts | str | None:
+        """What robust indices are computed from, or why there are none."""
         return robust_parts(self.problem, self.solution, self.test, self.scaled, self.baseline)
 
     @property
@@ -317,48 +322,53 @@ class Fit(Result):
 
     def _plain_measures(self) -> dict[str, float]:
         test, (base, base_scaled) = self.test, self.baseline
-        n, groups = self._index_n, len(self.problem.n)
-        lower, upper = fitindices.rmsea_interval(test.chi2, test.df, n, groups)
         aic, bic, bic2 = fitindices.information_criteria(self.loglik, self.n_parameters, self.problem.total)
         return {
             "chi2": test.chi2, "df": test.df, "p_value": test.p_value, "baseline_chi2": base.chi2,
             "baseline_df": base.df, "cfi": fitindices.cfi(test, base), "tli": fitindices.tli(test, base),
-            "rmsea": fitindices.rmsea(test.chi2, test.df, n, groups), "rmsea_lower": lower, "rmsea_upper": upper,
-            "rmsea_p_close": fitindices.close_fit(test.chi2, test.df, n, groups), "srmr": self._srmr(),
-            "loglik": self.loglik, "aic": aic, "bic": bic, "bic_adjusted": bic2,
+            "srmr": self._srmr(), "loglik": self.loglik, "aic": aic, "bic": bic, "bic_adjusted": bic2,
             "baseline_chi2_scaled": base_scaled.chi2 if base_scaled else np.nan,
-        }  # fmt: skip
+        } | self._rmsea("", test.chi2, test.df)  # fmt: skip
 
     def _scaled_measures(self) -> dict[str, float]:
-        n, groups = self._index_n, len(self.problem.n)
         found: dict[str, float] = {}
         scaled, base = self.scaled, self.baseline[1]
         if scaled is not None:
             found |= {
                 "chi2_scaled": scaled.chi2, "df_scaled": scaled.df, "p_value_scaled": scaled.p_value,
                 "scaling_factor": scaled.factor, "shift": scaled.shift,
-                "rmsea_scaled": self._scaled_rmsea(scaled, n, groups),
             }  # fmt: skip
+            shifted = self.problem.test == "scaled.shifted"
+            found |= self._rmsea(
+                "_scaled", *((scaled.chi2, self.test.df) if shifted else (self.test.chi2, scaled.trace))
+            )
             if base is not None:
                 found |= {"cfi_scaled": fitindices.cfi(scaled, base), "tli_scaled": fitindices.tli(scaled, base)}
         robust = self._robust
-        if robust is not None:
+        if isinstance(robust, RobustParts):
             own, null = Test(robust.chi2, robust.df), Test(robust.base_chi2, robust.base_df)
             found |= {
                 "cfi_robust": fitindices.cfi(own, null, robust.c, robust.base_c),
                 "tli_robust": fitindices.tli(own, null, robust.c, robust.base_c),
-                "rmsea_robust": fitindices.rmsea(robust.chi2, robust.df, n, groups, robust.c),
             }
+            found |= self._rmsea("_robust", robust.scaled_chi2, robust.df, robust.scale)
+            found["rmsea_robust"] = fitindices.rmsea(robust.chi2, robust.df, *self._index_size, robust.c)
         return found
 
-    def _scaled_rmsea(self, scaled: Test, n: float, groups: int) -> float:
-        if self.problem.test == "scaled.shifted":
-            return fitindices.rmsea(scaled.chi2, self.test.df, n, groups)
-        return fitindices.rmsea(self.test.chi2, scaled.trace, n, groups)
+    def _rmsea(self, kind: str, chi2: float, df: float, c: float = 1.0) -> dict[str, float]:
+        """RMSEA of one kind with its 90 % interval and the p-value of close fit."""
+        size = self._index_size
+        lower, upper = fitindices.rmsea_interval(chi2, df, *size, c)
+        return {
+            f"rmsea{kind}": fitindices.rmsea(chi2, df, *size), f"rmsea_lower{kind}": lower,
+            f"rmsea_upper{kind}": upper, f"rmsea_p_close{kind}": fitindices.close_fit(chi2, df, *size, c),
+        }  # fmt: skip
 
     @property
-    def _index_n(self) -> float:
-        return self.problem.total if self.problem.estimator.likelihood else self.problem.total - len(self.problem.n)
+    def _index_size(self) -> tuple[float, int]:
+        """What RMSEA divides by, and the number of groups."""
+        problem = self.problem
+        return problem.total - (0 if problem.estimator.likelihood else len(problem.n)), len(problem.n)
 
     def _srmr(self) -> float:
         if isinstance(self.problem, TwoLevelProblem):

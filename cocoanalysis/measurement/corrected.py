@@ -3,17 +3,20 @@
 Complete continuous data: the plain statistics with their scaling factors (Brosseau-Liard,
 Cribbie & Savalei, 2012, 2014). Incomplete data: normal-theory statistics at the saturated
 estimates (Zhang & Savalei, 2023). Ordered items: the maximum likelihood statistic of the
-polychoric correlations (Savalei, 2021).
+polychoric correlations (Savalei, 2021), which knows nothing of thresholds; where the model
+restricts those too, it would judge another model, and there are no such indices.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from cocoanalysis.measurement.estimators import weighted
-from cocoanalysis.measurement.fitting import Solution, null_space
+from cocoanalysis.measurement.fitting import Solution, null_space, rank_deficit
 from cocoanalysis.measurement.implied import lower
 from cocoanalysis.measurement.inference import (
     Problem,
@@ -37,23 +40,26 @@ class RobustParts(NamedTuple):
     base_chi2: float
     base_df: float
     base_c: float
+    scaled_chi2: float  # what is referred to a noncentral χ² for the interval of RMSEA …
+    scale: float  # … and what turns its noncentrality into that of ``chi2``
 
 
 def robust_parts(
     problem: Problem, solution: Solution, test: Test, scaled: Test | None, base: tuple[Test, Test | None]
-) -> RobustParts | None:
-    """Statistics and scaling factors of model and independence model, or None where no robust index is defined."""
+) -> RobustParts | str | None:
+    """Statistics and scaling factors of model and independence model; None, or why, where no robust index is defined."""
     if not test.df > 0 or problem.test == "mean.var.adjusted":
         return None
     if problem.ordinal is not None:
-        return _ordinal_parts(problem, solution) if scaled is not None else None
+        return _ordinal_parts(problem, solution, test.df) if scaled is not None else None
     if problem.patterns is not None:
         return _incomplete_parts(problem, solution, test, base[0], scaled is not None)
     if scaled is None or base[1] is None:
         return None
     return RobustParts(
-        test.chi2, test.df, _factor(scaled, test.df), base[0].chi2, base[0].df, _factor(base[1], base[0].df)
-    )
+        test.chi2, test.df, _factor(scaled, test.df), base[0].chi2, base[0].df, _factor(base[1], base[0].df),
+        scaled.chi2, scaled.factor,
+    )  # fmt: skip
 
 
 def _factor(scaled: Test, df: float) -> float:
@@ -74,10 +80,9 @@ def _incomplete_parts(problem: Problem, solution: Solution, test: Test, base: Te
     parts = _saturated_matrices(problem, keeps, scaled)
     basis = null_space(solution.active, problem.table.n_free)
     everything = np.eye(selection[0].shape[1])
-    return RobustParts(
-        chi2, test.df, _trace(own, basis, parts, problem.share) / test.df,
-        base_chi2, base.df, _trace(selection, everything, parts, problem.share) / base.df,
-    )  # fmt: skip
+    c = _trace(own, basis, parts, problem.share) / test.df
+    base_c = _trace(selection, everything, parts, problem.share) / base.df
+    return RobustParts(chi2, test.df, c, base_chi2, base.df, base_c, chi2 / c, c)
 
 
 def _saturated_matrices(problem: Problem, keeps, scaled: bool):
@@ -142,62 +147,80 @@ def _normal_distance(observed, mean, implied, implied_mean, n: float) -> float:
     return float(n * (logdet + np.sum(inverse * observed) - len(observed) + d @ inverse @ d))
 
 
-def _ordinal_parts(problem: Problem, solution: Solution) -> RobustParts | None:
+def _ordinal_parts(problem: Problem, solution: Solution, df: float) -> RobustParts | str | None:
     """Savalei's correction; defined when all variables are ordered, nothing is conditioned on and R is definite."""
     assert problem.ordinal is not None
     found = problem.ordinal
     if any(len(m.exogenous) or not np.all(m.ordered) for m in found):
-        return None
+        return "the correction (Savalei, 2021) is for models of ordered items alone"
     if any(np.linalg.eigvalsh(m.cov)[0] < 1.5e-8 for m in found):
-        return None
+        return "the matrix of polychoric correlations is not positive definite"
     inverse = inverse_information(problem, solution)
-    if inverse is None:
+    implied = [_implied_correlations(problem, solution, k) for k in range(len(found))]
+    if inverse is None or any(np.linalg.eigvalsh(sigma)[0] <= 0 for sigma in implied):
         return None
-    chi2, base_chi2, ks, kbs, moments = 0.0, 0.0, 0.0, 0.0, 0
-    jacobians = problem.discrepancy.jacobians(solution.theta)
-    corner: list[tuple[np.ndarray, ...]] = []
-    for k, m in enumerate(found):
-        p, share = len(m.names), problem.share[k]
-        pairs = p * (p - 1) // 2
-        block = problem.structure.blocks[k]
-        implied = block.implied(solution.theta)
-        d = scales(block, implied)
-        sigma = implied.cov * np.outer(d, d)
-        np.fill_diagonal(sigma, 1.0)
-        if np.linalg.eigvalsh(sigma)[0] <= 0:
-            return None
-        chi2 += _normal_distance(m.cov, m.mean * 0, sigma, m.mean * 0, m.n)
-        base_chi2 += -m.n * np.linalg.slogdet(m.cov)[1]
-        i, j = lower(p)
-        off = np.flatnonzero(i != j)
-        v = share * normal_weight(sigma, False)[np.ix_(off, off)]
-        w = (
-            share * problem.discrepancy.weight[k][-pairs:]
-            if problem.discrepancy.weight[k].ndim == 1
-            else (share * problem.discrepancy.weight[k][-pairs:, -pairs:])
+    corners = [_corner(problem, solution, k, sigma) for k, sigma in enumerate(implied)]
+    delta = np.vstack([corner.jacobian for corner in corners])
+    moments = len(delta)
+    if moments - _directions(delta, solution) != df:
+        return (
+            "the correction (Savalei, 2021) judges correlations alone, and this model restricts thresholds or "
+            "intercepts as well"
         )
-        corner.append((jacobians[k][-pairs:], w, v, gammas(problem)[k][-pairs:, -pairs:] / share))
-        moments += pairs
-        kbs += float(np.trace(corner[-1][3]))
-    wd = np.vstack([weighted(w, delta) for delta, w, _, _ in corner])
-    delta = np.vstack([delta for delta, _, _, _ in corner])
-    edges = np.concatenate([[0], np.cumsum([len(c[0]) for c in corner])])
-    away = np.eye(moments) - delta @ inverse @ wd.T
-    for k, (_, _, v, _) in enumerate(corner):
-        here = slice(edges[k], edges[k + 1])
-        for q, (_, _, _, gamma_q) in enumerate(corner):
-            there = slice(edges[q], edges[q + 1])
-            part = away[here, there]
-            ks += float(np.sum((part.T @ v @ part) * gamma_q.T))
-    df = moments - _correlation_parameters(problem, solution)
-    if not df > 0:
-        return None
-    return RobustParts(chi2, df, ks / df, base_chi2, moments, kbs / moments)
+    chi2 = sum(_normal_distance(m.cov, m.mean * 0, sigma, m.mean * 0, m.n) for m, sigma in zip(found, implied))
+    base_chi2 = -sum(m.n * np.linalg.slogdet(m.cov)[1] for m in found)
+    ks = _corrected_trace(corners, delta, inverse)
+    kbs = float(sum(np.trace(corner.gamma) for corner in corners))
+    return RobustParts(chi2, df, ks / df, base_chi2, moments, kbs / moments, chi2 * df / ks, ks / df)
 
 
-def _correlation_parameters(problem: Problem, solution: Solution) -> int:
-    """Free parameters besides thresholds and intercepts, less the ties between them."""
-    rows = [r for r in problem.table.rows if r.free >= 0 and r.op not in ("|", "~1")]
-    places = sorted({r.free for r in rows})
-    ties = solution.equalities[:, places] if solution.equalities.size else np.zeros((0, len(places)))
-    return len(places) - (int(np.linalg.matrix_rank(ties)) if ties.size else 0)
+class _Corner(NamedTuple):
+    """What concerns the correlations of one group, weighted by the group's share."""
+
+    jacobian: np.ndarray
+    weight: np.ndarray
+    normal: np.ndarray
+    gamma: np.ndarray
+
+
+def _implied_correlations(problem: Problem, solution: Solution, group: int) -> np.ndarray:
+    block = problem.structure.blocks[group]
+    implied = block.implied(solution.theta)
+    d = scales(block, implied)
+    sigma = implied.cov * np.outer(d, d)
+    np.fill_diagonal(sigma, 1.0)
+    return sigma
+
+
+def _corner(problem: Problem, solution: Solution, group: int, sigma: np.ndarray) -> _Corner:
+    share, weight = problem.share[group], problem.discrepancy.weight[group]
+    i, j = lower(len(sigma))
+    off = np.flatnonzero(i != j)
+    pairs = len(off)
+    return _Corner(
+        problem.discrepancy.jacobians(solution.theta)[group][-pairs:],
+        share * (weight[-pairs:] if weight.ndim == 1 else weight[-pairs:, -pairs:]),
+        share * normal_weight(sigma, False)[np.ix_(off, off)],
+        gammas(problem)[group][-pairs:, -pairs:] / share,
+    )
+
+
+def _corrected_trace(corners: Sequence[_Corner], delta: np.ndarray, inverse: np.ndarray) -> float:
+    """tr(A'VAΓ), A = I − Δ(Δ'WΔ)⁻¹Δ'W over the correlations of all groups."""
+    wd = np.vstack([weighted(corner.weight, corner.jacobian) for corner in corners])
+    away = np.eye(len(delta)) - delta @ inverse @ wd.T
+    edges = np.cumsum([0, *(len(corner.jacobian) for corner in corners)])
+    places = [slice(first, last) for first, last in pairwise(edges)]
+    return float(
+        sum(
+            np.sum((away[here, there].T @ own.normal @ away[here, there]) * other.gamma.T)
+            for own, here in zip(corners, places)
+            for other, there in zip(corners, places)
+        )
+    )
+
+
+def _directions(delta: np.ndarray, solution: Solution) -> int:
+    """In how many directions the free parameters move the correlations."""
+    basis = null_space(solution.equalities, delta.shape[1])
+    return basis.shape[1] - rank_deficit(delta @ basis)[0]

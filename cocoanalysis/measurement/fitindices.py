@@ -67,11 +67,11 @@ def rmsea_interval(chi2: float, df: float, n: float, groups: int = 1, c: float =
     return tuple(np.sqrt(c * limit(q) / (n * df)) * np.sqrt(groups) for q in (1 - tail, tail))
 
 
-def close_fit(chi2: float, df: float, n: float, groups: int = 1, bound: float = 0.05) -> float:
-    """p-value of RMSEA ≤ bound (Browne & Cudeck, 1993)."""
+def close_fit(chi2: float, df: float, n: float, groups: int = 1, c: float = 1.0, bound: float = 0.05) -> float:
+    """p-value of RMSEA ≤ bound (Browne & Cudeck, 1993); ``chi2`` is the scaled one when c is not 1."""
     if not np.isfinite(chi2) or not df > 0:
         return np.nan
-    return float(1 - special.chndtr(chi2, df, n * df * bound**2 / groups))
+    return float(1 - special.chndtr(chi2, df, n * df * bound**2 / (c * groups)))
 
 
 def srmr(

@@ -371,22 +371,34 @@ def retention(result: Any) -> GT:
 def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
     """One row a model: χ², df, CFI, TLI, RMSEA with interval, SRMR; a faulty fit names its fault.
 
-    Where a fit has robust or scaled values, those are shown and the note says so.
+    Where a fit has scaled values, those are shown, and robust indices where every such fit of the table has them:
+    indices of two kinds are not to be compared. The note says so.
     """
     models = _models(fits, names)
-    rows, robust = [], False
+    glances = {name: model.glance().iloc[0] for name, model in models.items()}
+    adjusted = [row for row in glances.values() if _there(row, "chi2_scaled") or _there(row, "rmsea_robust")]
+    robust, rows, any_scaled = all(_there(row, "rmsea_robust") for row in adjusted), [], False
     for name, model in models.items():
-        row = model.glance().iloc[0]
-        chosen, scaled = chosen_measures(row)
-        robust = robust or scaled
+        chosen, scaled = chosen_measures(glances[name], robust=robust)
+        any_scaled = any_scaled or scaled
         rows.append({"model": plain(name), **chosen, "remark": _faults(model)})
     shown = _without_empty(pd.DataFrame(rows))
     raw = pd.concat([m.glance().assign(model=name) for name, m in models.items()], ignore_index=True)
-    notes = ["χ² is scaled; CFI, TLI and RMSEA are robust where they exist, else scaled."] if robust else []
+    notes = _kinds_told(any_scaled, bool(adjusted) and robust)
     sources = [_without_measures(model) for model in models.values()]
     table = _table(sources, shown, "Model fit", id="coco-fit", rowname="model", notes=notes, raw=raw)
     names_of = {"rmsea 90 % CI": "90 % CI", "rmsea unscaled": "Unscaled, 90 % CI", "remark": "Remark"}
     return table.cols_label({name: text for name, text in names_of.items() if name in shown})
+
+
+def _there(row: pd.Series, name: str) -> bool:
+    return bool(pd.notna(row.get(name, np.nan)))
+
+
+def _kinds_told(scaled: bool, robust: bool) -> list[str]:
+    told = ["χ² is scaled"] if scaled else []
+    told += [f"CFI, TLI and RMSEA are {'robust' if robust else 'scaled'}"] if scaled or robust else []
+    return [f"{'; '.join(told)}."] if told else []
 
 
 def _without_measures(model: Any) -> Any:
@@ -396,8 +408,8 @@ def _without_measures(model: Any) -> Any:
     return SimpleNamespace(provenance=getattr(model, "provenance", "yours"), notes=lambda: kept, **facts)
 
 
-def chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
-    """The measures of one fit that belong together: robust where they exist, else scaled, else plain.
+def chosen_measures(row: pd.Series, *, robust: bool = True) -> tuple[dict[str, Any], bool]:
+    """The measures of one fit that belong together: robust where they exist (and are wanted), else scaled, else plain.
 
     The second value says whether χ² is a scaled one. An interval is shown only with the RMSEA it belongs to:
     where there is none for the robust one, the unscaled RMSEA stands beside with its own.
@@ -407,17 +419,18 @@ def chosen_measures(row: pd.Series) -> tuple[dict[str, Any], bool]:
         return next((row[name] for name in names if name in row.index and pd.notna(row[name])), np.nan)
 
     scaled = pd.notna(row.get("chi2_scaled", np.nan))
+    kinds = ("_robust", "_scaled", "") if robust else ("_scaled", "")
     tail = "_scaled" if scaled else ""
     chosen = {
         "n": first("n"),
         "chi2": first(f"chi2{tail}"),
         "df": first(f"df{tail}", "df"),
         "p_value": first(f"p_value{tail}"),
-        "cfi": first("cfi_robust", "cfi_scaled", "cfi"),
-        "tli": first("tli_robust", "tli_scaled", "tli"),
-        "rmsea": first("rmsea_robust", "rmsea_scaled", "rmsea"),
+        "cfi": first(*(f"cfi{kind}" for kind in kinds)),
+        "tli": first(*(f"tli{kind}" for kind in kinds)),
+        "rmsea": first(*(f"rmsea{kind}" for kind in kinds)),
     }
-    kind = next((k for k in ("_robust", "_scaled", "") if pd.notna(row.get(f"rmsea{k}", np.nan))), "")
+    kind = next((k for k in kinds if pd.notna(row.get(f"rmsea{k}", np.nan))), "")
     lower, upper = (row.get(f"rmsea_{side}{kind}", np.nan) for side in ("lower", "upper"))
     chosen["rmsea 90 % CI"] = interval(lower, upper, "bounded3")
     if kind and not chosen["rmsea 90 % CI"]:
