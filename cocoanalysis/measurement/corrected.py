@@ -47,7 +47,7 @@ class RobustParts(NamedTuple):
 def robust_parts(
     problem: Problem, solution: Solution, test: Test, scaled: Test | None, base: tuple[Test, Test | None]
 ) -> RobustParts | str | None:
-    """Statistics and scaling factors of model and independence model; None, or why, where no robust index is defined."""
+    """Statistics and scaling factors of both models; None, or the reason, where no robust index is defined."""
     if not test.df > 0 or problem.test == "mean.var.adjusted":
         return None
     if problem.ordinal is not None:

@@ -76,7 +76,7 @@ def test_scaled_and_robust_indices_agree_with_lavaan(name):
 
 
 def test_weighted_groups_of_incomplete_rows_keep_their_fractions():
-    """lavaan 0.6-14 cuts the weighted size of a group to a whole number for these indices; with ours cut, they agree."""
+    """lavaan 0.6-14 cuts the weighted size of a group to a whole number for these indices; ours cut, they agree."""
     want = LAVAAN["hs_fiml_mlr_groups_weights"]
     fit = coco.cfa(DATA["late"], want["model"], estimator="mlr", group="school", weights="w")
     assert fit.measures["cfi_scaled"] == pytest.approx(number(want["fit"]["cfi.scaled"]), abs=1e-6)
