@@ -10,6 +10,7 @@ import cocoanalysis
 PACKAGE = Path(cocoanalysis.__file__).parent
 ORDER = [
     "errors",
+    "arguments",
     "result",
     "instrument",
     "responses",

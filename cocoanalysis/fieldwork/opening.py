@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
+from cocoanalysis.arguments import file_path
 from cocoanalysis.errors import PlatformError, listed
 from cocoanalysis.fieldwork.platforms import Head, Options, Source
 from cocoanalysis.instrument.statfile import described
@@ -44,7 +45,7 @@ def opened(path: str | Path, options: Options) -> Source:
     ------
     PlatformError : NoSuchFile, EmptyFile, LegacySpreadsheet, NotATable
     """
-    path = Path(path)
+    path = file_path(path, "A file of answers", PlatformError)
     if not path.is_file():
         raise PlatformError(f"There is no file {path}.", code="NoSuchFile")
     with path.open("rb") as file:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from cocoanalysis.arguments import file_path
 from cocoanalysis.errors import InstrumentError, listed, suggestion
 from cocoanalysis.instrument import fileform as form
 from cocoanalysis.instrument.extending import extended
@@ -175,7 +176,7 @@ def check_survey(path: str | Path, platforms: Iterable[str] = ()) -> list[Findin
 
 def survey_file(path: str | Path) -> Path:
     """The survey's YAML file for a folder, a file or a bundled name."""
-    path = Path(path)
+    path = file_path(path, "A survey", InstrumentError)
     if path.is_dir():
         return path / SURVEY_FILE
     if path.exists() or len(path.parts) != 1 or path.suffix:

@@ -29,6 +29,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from cocoanalysis.arguments import file_path
 from cocoanalysis.errors import CocoError, InstrumentError
 from cocoanalysis.instrument.findings import Finding, Place, fault, refuse, shown
 
@@ -109,7 +110,7 @@ def read_yaml(path: str | Path, *, error: type[CocoError] = InstrumentError) -> 
     CocoError of that kind: NoSuchFile, TooLarge, EncodingError, YamlSyntax, EmptyInstrument,
         AnchorOrAlias, Tag, DuplicateKey, NotAKey, SeveralDocuments, TooDeep
     """
-    path = Path(path)
+    path = file_path(path, "A YAML file", error)
     raw = _bytes(path, error)
     return parse_yaml(raw, path, error=error)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from cocoanalysis.arguments import column_name, names_of
 from cocoanalysis.errors import Diagnostic, ModelError, ResponseError, listed, one_of
 from cocoanalysis.measurement.correlations import checked_items
 from cocoanalysis.responses.selection import numeric_frame, select
@@ -152,7 +153,7 @@ def nested(data: Any, variables: Names, cluster: str) -> Nested:
 
     With Responses a variable may also be the score of a construct.
     """
-    wanted = [variables] if isinstance(variables, str) else list(variables)
+    wanted = list(names_of(variables, "variables"))
     survey = getattr(data, "survey", None)
     if survey is None:
         chosen = select(data, wanted)
@@ -171,6 +172,7 @@ def nested(data: Any, variables: Names, cluster: str) -> Nested:
 
 def groups_of(frame: pd.DataFrame, cluster: str) -> pd.Series:
     """The column that says which group a row belongs to; complete, and with two groups at least."""
+    column_name(cluster, "cluster")
     if cluster not in frame.columns:
         one_of(cluster, list(map(str, frame.columns)), "column", code="UnknownVariable")
     group = frame[cluster]
@@ -442,6 +444,13 @@ def _options(source: Nested, notes: list[Diagnostic]) -> int:
                 code="MixedScales",
             )
         return counts.pop()
+    between = [name for name in names if (source.frame[name].dropna() % 1 != 0).any()]
+    if between:
+        reason = (
+            f"{listed(between)} hold values between whole numbers, so they have no answer options to count and the "
+            "index means little; give null= a variance that suits them."
+        )
+        notes.append(Diagnostic("NotOrdinal", reason, "warning"))
     low, high = source.frame.min().min(), source.frame.max().max()
     reason = f"Nothing says how many options the items have: {high - low + 1:.0f} were taken from the answers."
     notes.append(Diagnostic("OptionsFromAnswers", reason, "note"))

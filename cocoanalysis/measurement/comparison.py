@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg, special
 
+from cocoanalysis.arguments import shown, word
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement.estimators import weighted
 from cocoanalysis.measurement.fitting import null_space
@@ -109,6 +110,13 @@ def compare(*fits: Any, method: str | None = None) -> Comparison:
     """
     if len(fits) < 2:
         raise ModelError("compare needs at least two fits.", code="TooFewFits")
+    for fit in fits:
+        if not (hasattr(fit, "test") and hasattr(fit, "problem")):
+            raise ModelError(
+                f"compare takes fits of cfa or sem, each as an argument of its own; {shown(fit)} came.",
+                code="NotAFit",
+            )
+    word(method, "method", open_=True)
     fits = tuple(sorted(fits, key=lambda fit: fit.test.df))
     _refuse(fits)
     name = _method(fits, method)

@@ -17,15 +17,18 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from cocoanalysis.errors import Diagnostic, ModelError, one_of
+from cocoanalysis.arguments import whole
+from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement import fitindices
 from cocoanalysis.measurement.bootstrap import Replicates, bootstrap
 from cocoanalysis.measurement.bundles import write_lavaan, write_mplus
 from cocoanalysis.measurement.composites import CompositeReliability, composite_reliability
 from cocoanalysis.measurement.corrected import RobustParts, robust_parts
-from cocoanalysis.measurement.diagnosis import diagnose
+from cocoanalysis.measurement.diagnosis import diagnose, undefined
+from cocoanalysis.measurement.estimators import ESTIMATORS
 from cocoanalysis.measurement.expressions import Dual
 from cocoanalysis.measurement.factor_scores import SCORES, covariate_level, ordinal_modes
+from cocoanalysis.measurement.feasibility import refuse_contradiction
 from cocoanalysis.measurement.fitting import Solution, minimise, rank_deficit
 from cocoanalysis.measurement.inference import (
     Problem,
@@ -49,7 +52,7 @@ from cocoanalysis.measurement.residuals import (
     threshold_residuals,
     z_values,
 )
-from cocoanalysis.measurement.samples import Sample, check_moments, log_likelihood
+from cocoanalysis.measurement.samples import Sample, check_moments, given_covariance, given_means, log_likelihood
 from cocoanalysis.measurement.specification import (
     Call,
     Prepared,
@@ -64,6 +67,7 @@ from cocoanalysis.measurement.syntax import parse
 from cocoanalysis.result import Result
 
 NORMAL_975 = float(special.ndtri(0.975))
+FROM_MOMENTS = ("ml", "gls", "uls")
 MORE_STARTS = 3  # tried when the first start does not converge
 GLANCE = (
     "estimator", "n", "n_groups", "n_parameters", "identified", "converged", "admissible", "chi2", "df", "p_value",
@@ -158,7 +162,7 @@ class Fit(Result):
         table = self.problem.table
         scope = table.scope(self.solution.theta)
         names = [c.lhs for c in table.definitions]
-        values = np.array([scope[name].value for name in names], dtype=float)
+        values = _finite(np.array([scope[name].value for name in names], dtype=float))
         slopes = np.array([scope[name].slope + np.zeros(table.n_free) for name in names]).reshape(-1, table.n_free)
         return values, slopes
 
@@ -246,7 +250,7 @@ class Fit(Result):
                 names[c.lhs] = found[c.lhs] = c.right.dual(names)
             waiting = [c for c in waiting if c not in ready]
         ordered = [found[c.lhs] for c in table.definitions]
-        return np.array([d.value for d in ordered], dtype=float), [d.slope for d in ordered]
+        return _finite(np.array([d.value for d in ordered], dtype=float)), [d.slope for d in ordered]
 
     def standardized(self, kind: str = "std_all") -> pd.DataFrame:
         """The standardised solution with delta-method errors: ``kind`` 'std_all' or 'std_lv'."""
@@ -556,6 +560,10 @@ class SEM(Fit):
     """A structural equation model."""
 
 
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
 def _root(variances: np.ndarray) -> np.ndarray:
     return np.sqrt(np.where(variances < 0, np.nan, variances))
 
@@ -690,10 +698,6 @@ def _call(arguments: Mapping[str, Any]) -> Call:
 
 
 def _fit(data: Any, model: str | None, call: Call, kind: type[Any], title: str) -> Any:
-    if call.bootstrap < 0:
-        raise ModelError(
-            f"'bootstrap' is the number of replicates, 0 for none; {call.bootstrap} came.", code="BadBootstrap"
-        )
     if call.se == "bootstrap" and not call.bootstrap:
         call = replace(call, bootstrap=1000)
     prepared = prepare(data, model, call)
@@ -702,10 +706,13 @@ def _fit(data: Any, model: str | None, call: Call, kind: type[Any], title: str) 
 
 def _finish(prepared: Prepared, kind: type[Any], title: str, call: Call) -> Any:
     problem = prepared.problem
+    refuse_contradiction(problem.table)
     solution = solve(problem, prepared.start, call.starts)
     facts = diagnose(problem, solution)
     vcov = covariance(problem, solution) if facts.identified and solution.converged else None
     found = [*prepared.diagnostics, *facts.diagnostics]
+    if np.all(np.isfinite(solution.theta)):
+        found += undefined(problem, solution.theta)
     if facts.identified and solution.converged:
         found += _baseline_faults(problem)
     replicates = None
@@ -762,33 +769,32 @@ def _on_a_saddle(problem: Problem, solution: Solution) -> bool:
 
 def _from_moments(model: str, covariance_: pd.DataFrame, n: int, means: pd.Series | None, call: Call) -> Prepared:
     parsed = parse(model)
-    if not isinstance(covariance_, pd.DataFrame):
+    estimator = (call.estimator or "ml").lower()
+    one_of(estimator, ESTIMATORS, "estimator", code="UnknownEstimator")
+    if estimator not in FROM_MOMENTS or (call.information or "").replace("_", ".") == "first.order":
         raise ModelError(
-            f"The covariance matrix must be a DataFrame with the variables as index and columns; a "
-            f"{type(covariance_).__name__} came. Name them with pd.DataFrame(matrix, names, names).",
-            code="NotATable",
+            f"{estimator} (or first-order information) needs the rows, and only moments were given; from moments "
+            f"the estimators are {listed(FROM_MOMENTS)}, with expected or observed information.",
+            code="NeedsRows",
         )
-    names = model_variables(parsed, covariance_.columns)
-    if n <= len(names):
+    table_ = given_covariance(covariance_)
+    names = model_variables(parsed, table_.columns)
+    if whole(n, "n", least=-(2**62), what="a number of rows") <= len(names):
         raise ModelError(
             f"A covariance matrix of {len(names)} variables needs more rows than variables behind it; n = {n} came.",
             code="TooFewRows",
         )
-    if list(covariance_.index) != list(covariance_.columns) or not np.allclose(covariance_, covariance_.T, atol=1e-8):
-        raise ModelError(
-            "The covariance matrix must be symmetric, with the same names as index and columns.", code="NotSymmetric"
-        )
     empty = pd.DataFrame(columns=names, dtype=float)
-    options = table_options(parsed, call, call.estimator or "ml", [], ("",), empty)
+    options = table_options(parsed, call, estimator, [], ("",), empty)
     table = build(parsed, options)
     order = list(table.names[1, 1].observed)
     if options.meanstructure and means is None:
         raise ModelError("The model has intercepts, so pass the means too (means=…).", code="NeedsMeans")
-    mean = np.zeros(len(order)) if means is None else means[order].to_numpy(dtype=float)
-    cov = covariance_.loc[order, order].to_numpy(dtype=float) * ((n - 1) / n)
+    mean = np.zeros(len(order)) if means is None else given_means(means, order)
+    cov = table_.loc[order, order].to_numpy() * ((n - 1) / n)
     sample = Sample(tuple(order), n, mean, cov)
     check_moments(sample)
-    settings = resolved_settings(table, call.estimator or "ml", "listwise", call, False, False)
+    settings = resolved_settings(table, estimator, "listwise", call, False, False)
     problem = continuous_problem(table, [sample], settings)
     start = starting_values(problem.table, problem.structure, [cov], [mean])
     return Prepared(problem, start, parsed, settings, ("",), remarks=[f"From a covariance matrix of {n} rows."])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import whole
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.moments import polychoric, smoothed
 from cocoanalysis.responses.selection import select
@@ -105,6 +106,8 @@ def correlate(
     """
     one_of(correlation, KINDS, "correlation")
     one_of(missing, MISSING, "treatment of missing answers")
+    if n is not None:
+        whole(n, "n", 1, what="a number of people")
     found = _given(data, items, n) if is_matrix(data) else _computed(data, items, correlation, missing)
     if found.n is not None and found.n <= len(found.names):
         raise ModelError(

@@ -44,6 +44,26 @@ def diagnose(problem: Problem, solution: Solution) -> Facts:
     return facts
 
 
+def undefined(problem: Problem, theta: np.ndarray) -> list[Diagnostic]:
+    """Defined parameters that have no value, or no slope, at the estimates."""
+    scope = problem.table.scope(theta)
+    found = []
+    for c in problem.table.definitions:
+        value, slope = float(scope[c.lhs].value), np.asarray(scope[c.lhs].slope, dtype=float)
+        if np.isfinite(value) and np.all(np.isfinite(slope)) and (value != 0.0 or slope.any() or not c.right.names):
+            continue
+        what = "has no finite value" if not np.isfinite(value) else "cannot be told from 0" if value == 0.0 else (
+            "has no standard error"
+        )  # fmt: skip
+        found.append(Diagnostic(
+            "UndefinedParameter",
+            f"The defined parameter '{c.lhs} := {c.rhs}' (model syntax, line {c.line}) {what} at the estimates. Check "
+            "the formula: a division by zero, a root or logarithm of a negative number, a power beyond any number.",
+            "warning",
+        ))  # fmt: skip
+    return found
+
+
 def _identification(problem: Problem, solution: Solution, facts: Facts) -> None:
     """Counting rule and rank of the moments' Jacobian, with the constraints below it (Wald, 1950)."""
     if problem.table.n_free == 0:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
+from cocoanalysis.arguments import is_number, seed_number, shown, whole
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.correlations import Correlations, Explored, correlate
 from cocoanalysis.measurement.extraction import EXTRACTIONS, LOWEST, Extraction
@@ -202,6 +203,9 @@ def efa(
     """
     one_of(extraction, EXTRACTIONS, "extraction")
     one_of(rotation, ["none", *ROTATIONS], "rotation")
+    factors = factors if isinstance(factors, str) else _count(factors)
+    seed_number(seed)
+    whole(starts, "starts", 1)
     found = correlate(data, items, correlation=correlation, n=n, missing=missing, smooth=smooth)
     count, decided = _number_of_factors(found, factors, seed)
     unrotated = EXTRACTIONS[extraction](found.matrix, count)
@@ -217,6 +221,14 @@ def efa(
         "rotation_options": dict(rotation_options or {}),
     }
     return _finished(found, unrotated, turned, decided, settings)
+
+
+def _count(factors: Any) -> int:
+    if not is_number(factors) or factors != int(factors):
+        raise ModelError(
+            f"'factors' is a number of factors, 'parallel' or 'map'; {shown(factors)} came.", code="TooManyFactors"
+        )
+    return int(factors)
 
 
 def _number_of_factors(found: Correlations, factors: int | str, seed: int) -> tuple[int, ParallelAnalysis | None]:
@@ -240,7 +252,7 @@ def _number_of_factors(found: Correlations, factors: int | str, seed: int) -> tu
             )
         asked = count
     else:
-        count, asked = int(factors), factors
+        count = asked = factors
     if not 1 <= count < len(found.names) or count != asked:
         raise ModelError(
             f"{len(found.names)} items can carry between 1 and {len(found.names) - 1} factors; {asked} were asked for.",

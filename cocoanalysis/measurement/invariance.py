@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from cocoanalysis.arguments import names_of
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of, suggestion
 from cocoanalysis.measurement.comparison import compare
 from cocoanalysis.measurement.confirmatory import CFA, _finish
@@ -200,6 +201,9 @@ def invariance(
     >>> ladder.tidy().verdict.tolist()
     ['holds', 'holds', 'holds']
     """
+    if group is None:
+        raise ModelError("invariance compares groups; name the column that parts the rows (group=…).", code="NoGroup")
+    steps, partial = names_of(steps, "steps"), names_of(partial, "partial")
     call = Call(
         estimator=estimator, ordered=ordered, group=group, missing=missing, cluster=cluster, weights=weights,
         orthogonal=orthogonal, parameterization=parameterization, collapse=collapse, meanstructure=True,
@@ -213,7 +217,7 @@ def invariance(
     found = [*first.diagnostics, *_df_check(fits, ordinal and not released)]
     table = _table(fits, RULES[chosen], found)
     kind = _indices(next(iter(fits.values())))
-    settings = first.settings | {"steps": names, "partial": tuple(partial), "rules": chosen, "indices": kind}
+    settings = first.settings | {"steps": names, "partial": partial, "rules": chosen, "indices": kind}
     return Invariance(
         fits, table, tuple(dict.fromkeys(found)), first.provenance, settings, f"Measurement invariance over {group}"
     )
@@ -249,7 +253,7 @@ def _released(partial: Iterable[str], table: ParameterTable) -> frozenset[str]:
     """Row names that stay free in every group; a name that is no parameter is an error."""
     known = {row.name for row in table.rows}
     found = set()
-    for text in [partial] if isinstance(partial, str) else partial:
+    for text in partial:
         name = "".join(text.split())
         swapped = "~~".join(reversed(name.split("~~"))) if "~~" in name else name
         if not known & {name, swapped}:
@@ -371,9 +375,10 @@ def _ordinal_row(row: Parameter, table: ParameterTable, steps: frozenset[str]) -
 
 
 def _warm(table: ParameterTable, values: Mapping[tuple, float], first: Prepared) -> np.ndarray:
-    """Start from the step before: tied rows from the mean of their values; the first step from scratch."""
+    """Start from the step before (the first step from the configural start): tied rows from their values' mean."""
     if not values:
-        return first.start
+        given = first.problem.table
+        values = {_place(row): value for row, value in zip(given.rows, given.values(first.start))}
     total, count = np.zeros(table.n_free), np.zeros(table.n_free)
     for row in table.rows:
         if row.free >= 0:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import names_of
 from cocoanalysis.errors import Diagnostic, ModelError, listed
 from cocoanalysis.measurement.correlations import correlation_of
 from cocoanalysis.responses.selection import Selection, as_frame, select
@@ -122,7 +123,13 @@ def scale_items(data: Any, scales: Any = None, *, composites: bool = False) -> d
     items need not agree, and single items).
     """
     if isinstance(scales, Mapping):
-        return {str(name): list(members) for name, members in scales.items()}
+        if not scales:
+            raise ModelError(
+                "No scale was named; pass at least one, as in {'trust': ['t1', 't2', 't3']}.", code="NoScale"
+            )
+        return {str(name): list(names_of(members, f"the items of {name}")) for name, members in scales.items()}
+    if scales is not None:
+        scales = names_of(scales, "scales")
     survey = getattr(data, "survey", None)
     if survey is None:
         columns = (

@@ -13,6 +13,7 @@ import pandas as pd
 import pingouin
 from scipy import stats
 
+from cocoanalysis.arguments import share
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.confirmatory import cfa
 from cocoanalysis.measurement.correlations import SINGULAR, Correlations, checked_items, correlation_of, definite
@@ -198,6 +199,7 @@ def reliability(
     """
     one_of(method, METHODS, "kind of omega")
     one_of(interval, ("analytic", "bootstrap"), "kind of interval")
+    share(level, "level")
     groups = scale_items(data, scales)
     rows, items, diagnostics = [], [], []
     for name, members in groups.items():

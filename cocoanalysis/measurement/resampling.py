@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import seed_number, whole
 from cocoanalysis.errors import Diagnostic
 from cocoanalysis.measurement.aggregation import groups_of
 
@@ -18,7 +19,8 @@ def draws(data: Any, n: int, cluster: str | None, replicates: int, seed: int) ->
 
     With ``cluster`` whole clusters are drawn, all their rows together, so a replicate's size varies.
     """
-    rng = np.random.default_rng(seed)
+    replicates = whole(replicates, "bootstrap", 2, what="a number of replicates", code="BadBootstrap")
+    rng = np.random.default_rng(seed_number(seed))
     if cluster is None:
         return rng.multinomial(n, np.full(n, 1 / n), size=replicates).astype(float)
     codes = pd.factorize(groups_of(getattr(data, "frame", data), cluster), sort=True)[0]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from cocoanalysis.arguments import is_number, seed_number, whole
 from cocoanalysis.errors import ModelError, one_of
 from cocoanalysis.measurement.correlations import (
     Correlations,
@@ -317,7 +318,7 @@ def parallel_analysis(
     """
     _check_simulation(replicates, quantile, simulated)
     found = correlate(data, items, correlation=correlation, n=n, missing=missing, smooth=smooth)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_number(seed))
     random = _random_correlations(found, replicates, simulated, rng)
     observed = eigenvalues_of_both(found.matrix[None])[:, 0]
     drawn = eigenvalues_of_both(random)
@@ -332,7 +333,8 @@ def parallel_analysis(
 
 def _check_simulation(replicates: int, quantile: float | None, simulated: str) -> None:
     one_of(simulated, ("normal", "permutation"), "kind of random data")
-    if replicates < 2 or (quantile is not None and not 0 < quantile < 1):
+    whole(replicates, "replicates", code="BadSimulation")
+    if replicates < 2 or (quantile is not None and not (is_number(quantile) and 0 < quantile < 1)):
         raise ModelError(
             "Parallel analysis needs at least two replicates and a quantile between 0 and 1; "
             f"{replicates} and {quantile} came.",

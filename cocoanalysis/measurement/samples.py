@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from cocoanalysis.arguments import shown
 from cocoanalysis.errors import ModelError, listed
 from cocoanalysis.measurement.fitting import plainly_positive
 from cocoanalysis.measurement.implied import lower
+from cocoanalysis.responses.selection import as_frame, numeric, numeric_frame
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,54 @@ def sample_of(
     return Sample(tuple(names), n, mean, cov, data, weights, cluster)
 
 
+def given_covariance(table: Any) -> pd.DataFrame:
+    """A covariance matrix as a user hands it over, as numbers; what is none is refused."""
+    if not isinstance(table, pd.DataFrame):
+        raise ModelError(
+            f"The covariance matrix must be a DataFrame with the variables as index and columns; {shown(table)} "
+            "came. Name them with pd.DataFrame(matrix, names, names).",
+            code="NotATable",
+        )
+    numbers = numeric_frame(as_frame(table), list(table.columns))
+    if list(numbers.index) != list(numbers.columns) or not np.allclose(numbers, numbers.T, atol=1e-8, equal_nan=True):
+        raise ModelError(
+            "The covariance matrix must be symmetric, with the same names as index and columns.", code="NotSymmetric"
+        )
+    values = numbers.to_numpy()
+    gaps = [name for name, column in zip(numbers.columns, values.T) if np.isnan(column).any()]
+    if gaps:
+        raise ModelError(
+            f"The covariance matrix has empty cells at {listed(gaps)}; fill them in or leave the variables out.",
+            code="MissingMoments",
+        )
+    below = [name for name, variance in zip(numbers.columns, np.diagonal(values)) if variance < 0]
+    if below:
+        raise ModelError(
+            f"The variance of {listed(below)} is negative, which no data have; check the diagonal of the covariance "
+            "matrix.",
+            code="NegativeVariance",
+        )
+    return numbers
+
+
+def given_means(means: Any, order: Sequence[str]) -> np.ndarray:
+    """The means of the variables in their order."""
+    if not isinstance(means, pd.Series):
+        raise ModelError(
+            f"The means must be a Series with the variables as index; {shown(means)} came. Name them with "
+            "pd.Series(values, names).",
+            code="NotATable",
+        )
+    lacking = [name for name in order if name not in means.index]
+    if lacking:
+        raise ModelError(f"The means of {listed(lacking)} are not given.", code="NeedsMeans")
+    values = numeric(means[list(order)])
+    if np.isnan(values).any():
+        gaps = [name for name, value in zip(order, values) if np.isnan(value)]
+        raise ModelError(f"The means of {listed(gaps)} are empty; fill them in.", code="MissingMoments")
+    return values
+
+
 def check_moments(sample: Sample, group: str = "") -> None:
     """Refuse constant and linearly dependent variables, naming them (cases 42 and 46)."""
     where = f" in group '{group}'" if group else ""
@@ -66,6 +117,13 @@ def check_moments(sample: Sample, group: str = "") -> None:
     if plainly_positive(correlation):
         return
     values, vectors = np.linalg.eigh(correlation)
+    if values[0] < -1e-8:
+        involved = [name for name, v in zip(sample.names, vectors[:, 0]) if abs(v) > 1e-4]
+        raise ModelError(
+            f"The covariance matrix is not positive definite{where}: no complete data have such covariances of "
+            f"{listed(involved)}. Check the numbers, or compute them from complete rows.",
+            code="NotPositiveDefinite",
+        )
     if values[0] < 1e-10:
         tied = [name for name, v in zip(sample.names, vectors[:, 0]) if abs(v) > 1e-4]
         raise ModelError(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis import arguments
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of, suggestion
 from cocoanalysis.measurement.contingency import observed_categories
 from cocoanalysis.measurement.estimators import ESTIMATORS
@@ -66,6 +67,29 @@ class Call:
     collapse: Any = None
     convention: str = "lavaan"
     starts: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("estimator", "information", "se"):
+            arguments.word(getattr(self, name), name, open_=True)
+        for name in ("missing", "parameterization", "convention"):
+            arguments.word(getattr(self, name), name)
+        for name in ("group", "cluster", "weights"):
+            arguments.column_name(getattr(self, name), name)
+        for name in ("meanstructure", "fixed_x"):
+            arguments.switch(getattr(self, name), name, open_=True)
+        for name in ("std_lv", "orthogonal"):
+            arguments.switch(getattr(self, name), name)
+        for name in ("group_equal", "group_partial"):
+            arguments.names_of(getattr(self, name), name)
+        if self.ordered is not None and not isinstance(self.ordered, bool):
+            arguments.names_of(self.ordered, "ordered")
+        arguments.whole(self.starts, "starts", 1)
+        arguments.seed_number(self.seed)
+        if arguments.whole(self.bootstrap, "bootstrap", what="a number of replicates", code="BadBootstrap") == 1:
+            raise ModelError(
+                "One bootstrap replicate has no standard error; ask for bootstrap=1000, or 0 for none.",
+                code="BadBootstrap",
+            )
 
 
 @dataclass

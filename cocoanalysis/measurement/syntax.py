@@ -29,6 +29,7 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 CONTINUES = frozenset(["+", "*", ",", "-", "/", "^", "?", *OPERATORS, *RELATIONS])
+LARGEST = 1e100  # its square is still a number
 MODIFIERS = {"start": "start", "equal": "equal", "label": "label", "c": "c"}
 
 
@@ -114,6 +115,11 @@ def parse(text: str) -> Model:
     ModelError : with line and column; codes EmptyModel, SyntaxError, UnknownOperator, DuplicateTerm,
         NoEffect, UnknownModifier, SelfReference
     """
+    if not isinstance(text, str):
+        raise ModelError(
+            f"The model must be a text, as in 'factor =~ item1 + item2 + item3'; a {type(text).__name__} came.",
+            code="NoModel",
+        )
     terms: dict[tuple, Term] = {}
     constraints: list[Constraint] = []
     blocks: dict[str, str | None] = {"group": None, "level": None}
@@ -143,6 +149,8 @@ def tokens(text: str) -> Iterator[Token]:
         if found is None:
             raise fault(f"'{text[position]}' does not belong to the syntax here", line, position - start_of_line + 1)
         kind = str(found.lastgroup)
+        if kind == "number" and float(found.group()) > LARGEST:
+            raise fault(f"The number {found.group()} is too large to count with", line, position - start_of_line + 1)
         if kind not in ("space", "comment"):
             yield Token(kind, found.group(), line, position - start_of_line + 1)
         position = found.end()

@@ -19,6 +19,7 @@ import pandas as pd
 from formulaic.errors import FormulaicError
 from scipy import linalg
 
+from cocoanalysis.arguments import shown
 from cocoanalysis.errors import Diagnostic, ModelError, listed, suggestion
 from cocoanalysis.responses.selection import as_frame, numeric
 
@@ -134,11 +135,17 @@ def build(
     if ordered:
         used, categories = _ordered_outcome(used, str(parsed.lhs))
     outcome, regressors = _matrices(formula, used, codes)
-    if outcome.shape[1] != 1:
+    text = str(parsed.lhs) in used and isinstance(used[str(parsed.lhs)].dtype, pd.CategoricalDtype)
+    if outcome.shape[1] != 1 or text:
         raise ModelError(
             f"The outcome '{parsed.lhs}' holds text with {outcome.shape[1]} categories; a regression needs a number. "
             "Recode it, or give model='ordered' an ordered categorical.",
             code="NotANumber",
+        )
+    if not regressors.shape[1]:
+        raise ModelError(
+            f"The formula '{formula}' leaves no term to estimate; write a predictor, or 1 for the mean alone.",
+            code="FormulaSyntax",
         )
     return Design(
         outcome.to_numpy(float).ravel(),
@@ -192,6 +199,17 @@ def _table(data: Any) -> pd.DataFrame:
 
 
 def _parse(formula: str) -> Any:
+    if not isinstance(formula, str):
+        raise ModelError(
+            f"A formula is a text such as 'outcome ~ x + z'; {shown(formula)} came. The formula is the first argument, "
+            "the data the second.",
+            code="FormulaSyntax",
+        )
+    if formula.count("~") == 1 and not formula.split("~")[1].strip():
+        raise ModelError(
+            f"Nothing stands after '~' in the formula '{formula}'; write at least one term, or 1 for the mean alone.",
+            code="FormulaSyntax",
+        )
     try:
         parsed = formulaic.Formula(formula)
         sides = parsed.lhs, parsed.rhs
@@ -209,7 +227,17 @@ def _parse(formula: str) -> Any:
         )
     if len(sides[0]) != 1:
         raise ModelError(f"The formula '{formula}' must name exactly one outcome before '~'.", code="FormulaSyntax")
+    _refuse_itself(formula, str(sides[0]), {str(factor) for term in sides[1] for factor in term.factors})
     return parsed
+
+
+def _refuse_itself(formula: str, outcome: str, factors: set[str]) -> None:
+    if factors & {outcome, f"center({outcome})", f"within({outcome})"}:
+        raise ModelError(
+            f"'{outcome}' stands on both sides of the formula '{formula}': it would explain itself. Leave it out on "
+            "the right.",
+            code="SelfReference",
+        )
 
 
 def _ordered_outcome(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
+from cocoanalysis.arguments import file_path
 from cocoanalysis.errors import PlanError, listed, suggestion
 from cocoanalysis.instrument.fileform import Entry, Id, Label, Version
 from cocoanalysis.instrument.findings import Finding, fault, refuse
@@ -313,7 +314,7 @@ def read_plan(path: str | Path) -> Plan:
     >>> [hypothesis.id for hypothesis in plan.hypotheses]
     ['H1', 'H2', 'H3', 'H4', 'H5']
     """
-    file = Path(path)
+    file = file_path(path, "A plan", PlanError)
     file = file / PLAN_FILE if file.is_dir() else file
     source = read_yaml(file, error=PlanError)
     form, faults = fit(source, PlanForm)

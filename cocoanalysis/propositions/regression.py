@@ -15,6 +15,7 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
+from cocoanalysis.arguments import names_of, seed_number, share, whole
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.propositions import multilevel, ordinal
 from cocoanalysis.propositions.design import Design, build, faults, scales
@@ -192,6 +193,9 @@ def regress(
     clusters = _cluster_columns(cluster, data)
     vcov = _vcov(vcov, model, clusters)
     one_of(link, ordinal.LINKS, "link")
+    share(level, "level")
+    whole(draws, "draws", 1)
+    seed_number(seed)
     slopes = _random_slopes(random)
     choices = Choices(model, vcov, Options(level, draws, seed), slopes, link)
     design = build(formula, data, clusters, ordered=model == "ordered")
@@ -257,7 +261,7 @@ def _cluster_columns(cluster: str | Sequence[str] | bool | None, data: Any) -> t
         return (own,) if own and own in data.frame.columns else ()
     if isinstance(cluster, bool):
         return ()
-    return (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    return names_of(cluster, "cluster")
 
 
 def _vcov(vcov: str | None, model: str, clusters: tuple[str, ...]) -> str:
@@ -342,7 +346,7 @@ def _ols_numbers(design: Design, residuals: np.ndarray) -> dict[str, Any]:
     constant = "Intercept" in design.terms
     total = design.outcome - design.outcome.mean() if constant else design.outcome
     rss, tss = float(residuals @ residuals), float(total @ total)
-    loglik = -n / 2 * (np.log(2 * np.pi * rss / n) + 1)
+    loglik = -n / 2 * (np.log(2 * np.pi * rss / n) + 1) if rss > 0 else np.inf
     model_df = p - constant
     f = (tss - rss) / model_df / (rss / (n - p)) if model_df else np.nan
     return _counts(design) | {

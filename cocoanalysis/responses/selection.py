@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import shown
 from cocoanalysis.errors import ModelError, ResponseError, listed, suggestion
 
 LARGEST = 1e150  # numbers beyond it overflow when squared and are no answers
@@ -60,7 +61,7 @@ def select(
 
 
 def _once(names: str | Sequence[str] | None) -> None:
-    listing = [] if names is None or isinstance(names, str) else list(names)
+    listing = [] if names is None or isinstance(names, str) else list(_listed_names(names))
     twice = [name for name in dict.fromkeys(listing) if listing.count(name) > 1]
     if twice:
         raise ModelError(
@@ -68,6 +69,16 @@ def _once(names: str | Sequence[str] | None) -> None:
             "Name each variable a single time.",
             code="DuplicateVariable",
         )
+
+
+def _listed_names(names: Any) -> Iterable[Any]:
+    if isinstance(names, Iterable):
+        return names
+    raise ModelError(
+        f"Variables are named by a text or a list of texts; {shown(names)} came. Name columns of the data, or a "
+        "construct or block of the survey.",
+        code="BadArgument",
+    )
 
 
 def as_frame(data: Any) -> pd.DataFrame:

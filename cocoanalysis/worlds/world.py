@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import file_path, is_number, seed_number
 from cocoanalysis.errors import ModelError, listed, suggestion
 from cocoanalysis.instrument.findings import fault, refuse, shown
 from cocoanalysis.instrument.model import Background, Survey
@@ -82,13 +83,13 @@ class World:
         clusters : collaborations; by default as many as give the design's raters on average
         """
         n, clusters = self._sizes(n, clusters)
-        if isinstance(seed, (int, np.integer)) and seed < 0:
-            raise ModelError(f"A seed is a whole number from 0 on; {seed} came.", code="BadSeed")
+        if not isinstance(seed, np.random.SeedSequence | np.random.Generator):
+            seed_number(seed)
         return self.population.draw(np.random.default_rng(seed), clusters, n)
 
     def _sizes(self, n: int | None, clusters: int | None) -> tuple[int, int]:
         design = self.file.design
-        if n is not None and n != int(n):
+        if n is not None and (not is_number(n) or n != int(n)):
             raise ModelError(f"The number of rows is a whole number; n = {n} came.", code="TooFewRows")
         if n is None:
             n = round((clusters or design.clusters) * design.raters)
@@ -126,7 +127,7 @@ def located(path: str | Path, world: str | None = None) -> Path:
     ModelError : NoSuchFile, with the worlds that the survey has
     InstrumentError : UnknownSurvey
     """
-    path = Path(path)
+    path = file_path(path, "A world")
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         path = bundled(str(path))
     folder = path if path.is_dir() else path.parent

@@ -1,0 +1,94 @@
+"""Arguments of a call, held against what they may be: each check returns the value or raises one full sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from cocoanalysis.errors import CocoError, ModelError
+
+
+def shown(value: Any) -> str:
+    """What came, in words short enough for a sentence: a plain value as it is, anything else by its kind."""
+    if value is None or isinstance(value, bool | Real | np.bool_):
+        return str(value)
+    if isinstance(value, str):
+        return f"'{value}'" if len(value) <= 40 else f"a text of {len(value)} characters"
+    return f"a {type(value).__name__}"
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """A finite number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_) and bool(np.isfinite(float(value)))
+
+
+def whole(
+    value: Any, name: str, least: int = 0, *, what: str = "a whole number", code: str = "BadArgument",
+    error: type[CocoError] = ModelError,
+) -> int:  # fmt: skip
+    """A whole number of at least ``least``; True and False are none."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < least:
+        raise error(f"'{name}' is {what} from {least} on; {shown(value)} came.", code=code)
+    return int(value)
+
+
+def seed_number(value: Any, error: type[CocoError] = ModelError) -> int | None:
+    """A seed of random numbers, or None for a new one every time."""
+    return None if value is None else whole(value, "seed", code="BadSeed", error=error)
+
+
+def share(value: Any, name: str, *, error: type[CocoError] = ModelError) -> float:
+    """A number between 0 and 1, both excluded."""
+    if not is_number(value) or not 0 < value < 1:
+        raise error(f"'{name}' is a number between 0 and 1, as in 0.95; {shown(value)} came.", code="BadArgument")
+    return float(value)
+
+
+def switch(value: Any, name: str, *, open_: bool = False) -> Any:
+    """True or False; with ``open_`` also None, which leaves the choice to the analysis."""
+    if isinstance(value, bool | np.bool_) or (open_ and value is None):
+        return value
+    choice = "True, False or None" if open_ else "True or False"
+    raise ModelError(f"'{name}' is {choice}; {shown(value)} came.", code="BadArgument")
+
+
+def word(value: Any, name: str, *, open_: bool = False) -> Any:
+    """A text; with ``open_`` also None."""
+    if isinstance(value, str) or (open_ and value is None):
+        return value
+    raise ModelError(f"'{name}' is a word in quotes; {shown(value)} came.", code="BadArgument")
+
+
+def column_name(value: Any, name: str) -> Any:
+    """The name of one column, or None; values themselves belong into a column first."""
+    if value is None or (isinstance(value, str | Integral) and not isinstance(value, bool | np.bool_)):
+        return value
+    raise ModelError(
+        f"'{name}' is the name of one column of the data; {shown(value)} came. Put the values into a column and give "
+        "its name.",
+        code="BadArgument",
+    )
+
+
+def names_of(value: Any, name: str) -> tuple[str, ...]:
+    """One name or several, as a tuple of texts."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
+        found = tuple(value)
+        if all(isinstance(one, str) for one in found):
+            return found
+        value = next(one for one in found if not isinstance(one, str))
+    raise ModelError(f"'{name}' is a name in quotes or a list of them; {shown(value)} came.", code="BadArgument")
+
+
+def file_path(value: Any, what: str, error: type[CocoError] = ModelError) -> Path:
+    """The path of a file or folder."""
+    if isinstance(value, str | os.PathLike) and value != "":
+        return Path(value)
+    raise error(f"{what} is named by its path, a text such as 'folder/file'; {shown(value)} came.", code="NotAPath")
