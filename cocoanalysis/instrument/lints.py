@@ -115,9 +115,11 @@ def _long(subject: Subject, platform: str, limits: dict[str, int]) -> Iterator[F
             yield doubt(text.place, "PlatformLength", sentence)
 
 
-def _codes(subject: Subject, platform: str, pattern: str, what: str) -> Iterator[Finding]:
+def _codes(subject: Subject, platform: str, pattern: str, what: str, several: str = "") -> Iterator[Finding]:
+    """Codes that do not fit the pattern; ``several`` is that of questions that take several answers."""
+    multiple = {id for id, entry in subject.survey.background.items() if entry.kind == "multiple"}
     for id, code, place in subject.codes():
-        if not re.fullmatch(pattern, code):
+        if not re.fullmatch(several if several and id in multiple else pattern, code):
             sentence = f"{platform} takes {what} as codes; '{code}' of '{id}' is replaced through the code map."
             yield doubt(place, "PlatformCode", sentence)
 
@@ -130,7 +132,8 @@ def limesurvey(subject: Subject) -> Iterator[Finding]:
     """Answer codes of at most five letters and digits; {…} is evaluated, HTML runs (6.4.2, measured)."""
     names = {"sid", "gid", "qid", "id", "token", "seed", "lang", "submitdate", "startdate", "datestamp", "lastpage"}
     yield from _reserved(subject, "LimeSurvey", names | {"startlanguage", "ipaddr", "refurl", "random"})
-    yield from _codes(subject, "LimeSurvey", r"[A-Za-z0-9]{1,5}", "at most five letters and digits")
+    what = "at most five letters and digits (twenty where several answers may be given)"
+    yield from _codes(subject, "LimeSurvey", r"[A-Za-z0-9]{1,5}", what, several=r"[A-Za-z0-9]{1,20}")
     yield from _matching(subject, r"\{[^{}\s][^{}]*\}", "LimeSurvey would evaluate '{}'; the export escapes it.")
     yield from _markup(subject, "LimeSurvey")
 
@@ -160,7 +163,8 @@ def xlsform(subject: Subject) -> Iterator[Finding]:
 def redcap(subject: Subject) -> Iterator[Finding]:
     """Choices end at '|'; [field] is piped, {field} embeds a field."""
     yield from _reserved(subject, "REDCap", {"recordid", "redcapeventname", "redcapdataaccessgroup"})
-    yield from _codes(subject, "REDCap", r"-?[A-Za-z0-9_.]+", "letters, digits, '_', '.' and a minus sign")
+    what = "letters, digits, '_', '.' and '-' (small letters, digits and '_' where several answers may be given)"
+    yield from _codes(subject, "REDCap", r"[A-Za-z0-9_.-]+", what, several=r"[a-z0-9_]+")
     for text in subject.texts:
         if text.kind == "label" and "|" in text.words:
             yield doubt(text.place, "PlatformText", "REDCap ends a choice at '|'; write the label without it.")

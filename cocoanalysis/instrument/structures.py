@@ -168,10 +168,11 @@ def _column_of(column: Column, tagged: bool) -> Question:
     single = [_number(one["lo"]) for one in column.missing if one["lo"] == one["hi"]]
     choices += [Choice(code, {}, True) for code in single if code not in known]
     label = plain(column.label)
+    labelled = any(not choice.missing for choice in choices if choice.label)
     return Question(
         column.name,
         {"": label} if label else {},
-        "choice" if column.values else "text" if column.string else "numeric",
+        "text" if column.string and not column.values else "choice" if labelled or column.string else "numeric",
         tuple(choices) if column.values else (),
         rating={"ordinal": True, "nominal": False}.get(column.measure),
     )
@@ -378,7 +379,8 @@ def _labels(row: Mapping[str, Any]) -> Words:
 def _language(name: str) -> str:
     code = re.search(r"\(([A-Za-z]{2,3}(?:-[A-Za-z]+)?)\)", name)
     if code:
-        return code[1].casefold()
+        tongue, dash, region = code[1].partition("-")
+        return tongue.casefold() + dash + region
     return LANGUAGES.get(name.strip().casefold(), name if re.fullmatch(r"[a-z]{2,3}", name) else "")
 
 

@@ -12,8 +12,10 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import InstrumentError
+from cocoanalysis.fieldwork.platforms import known_platforms
 from cocoanalysis.instrument import statfile
 from cocoanalysis.instrument.structures import read_structure
+from tests.fieldwork.everything import every
 from tests.shared import SHARED
 
 LIKERT = {1: "never", 2: "sometimes", 3: "always"}
@@ -210,6 +212,17 @@ def test_a_qsf_in_the_shapes_that_qualtrics_writes(tmp_path):
     assert [one.kind for one in found.values()] == ["choice", *["several"] * 2, *["numeric"] * 2, *["text"] * 2]
     assert [(one.code, one.label["en"]) for one in found["nps"].choices] == [(str(c), str(c)) for c in range(11)]
     assert (found["nps"].text["da"], found["nps"].choices[0].label["da"]) == ("Hvor?", "nul")
+
+
+def test_drafts_of_our_own_exports_know_numbers_regions_and_several_answers(tmp_path):
+    for name, file in (("spss", "a.sav"), ("xlsform", "a.xlsx"), ("redcap", "a.csv"), ("limesurvey", "a.txt")):
+        known_platforms()[name].write(every(), tmp_path / file)
+        found = {one.name: one.kind for one in read_structure(tmp_path / file).questions}
+        assert {found[id] for id in ("years", "slida", "slidb")} == {"numeric"}
+        assert name == "spss" or "several" in found.values()
+    draft = coco.read_survey(coco.new_survey("mine", tmp_path / "a.xlsx", folder=tmp_path))
+    assert draft.languages == ("en", "da", "pt-BR")
+    assert draft.background["parts"].kind == "multiple"
 
 
 def test_a_tidy_csv_knows_only_columns_and_codes(tmp_path):
