@@ -56,7 +56,7 @@ class Problem:
 
     @property
     def total(self) -> int:
-        return int(sum(self.n))
+        return round(sum(self.n))  # weights sum to the number of rows, but for rounding
 
     @property
     def share(self) -> np.ndarray:

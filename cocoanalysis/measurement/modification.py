@@ -17,6 +17,7 @@ from cocoanalysis.measurement.inference import Problem
 from cocoanalysis.measurement.parameters import Parameter, ParameterTable
 from cocoanalysis.measurement.problems import rebuilt
 
+ADDED, COVARIATE = -1, -2  # rows of the widened table that have no place among the free parameters
 SMALLEST = np.finfo(float).eps ** (1 / 3)  # information below which a release changes no moment
 
 
@@ -68,23 +69,28 @@ def _possible(names, rows: Sequence[Parameter], paths: set[str], meanstructure: 
 
 
 def releases(problem: Problem, solution: Solution, added: Sequence[Parameter] | None = None) -> list[Release]:
-    """Score tests of all candidates and of every tied row."""
+    """Score tests of all candidates and of every tied row.
+
+    The moments of fixed covariates count as estimated: a path that makes an outcome of a covariate has
+    to be judged in a model in which the covariate varies (the other tests do not change by it).
+    """
     table = problem.table
     added = candidates(table) if added is None else list(added)
     fixed = {id(r) for r in added} & {id(r) for r in table.rows}
     rows, places, origin, start = [], 0, [], []
     values = table.values(solution.theta)
     for i, row in enumerate(table.rows):
-        if row.free >= 0 or id(row) in fixed:
+        covariate = row.exogenous and row.free < 0 and problem.ordinal is None
+        if row.free >= 0 or id(row) in fixed or covariate:
             rows.append(replace(row, free=places, value=np.nan))
-            origin.append(row.free)
+            origin.append(COVARIATE if covariate else row.free)
             start.append(values[i])
             places += 1
         else:
             rows.append(row)
     mine = [r for r in added if id(r) not in fixed]
     rows += [replace(r, free=places + k, value=np.nan) for k, r in enumerate(mine)]
-    origin += [-1] * len(mine)
+    origin += [ADDED] * len(mine)
     start += [0.0] * len(mine)
     wide = rebuilt(problem, replace(table, rows=tuple(rows), n_free=len(origin), constraints=()))
     theta = np.array(start)
@@ -93,13 +99,14 @@ def releases(problem: Problem, solution: Solution, added: Sequence[Parameter] | 
     owner = np.array(origin)
     select = np.zeros((len(owner), table.n_free))
     select[owner >= 0, owner[owner >= 0]] = 1.0
-    basis = null_space(solution.active, table.n_free)
-    inner = select @ basis
+    inner = np.hstack([select @ null_space(solution.active, table.n_free), np.eye(len(owner))[:, owner == COVARIATE]])
     inverse = np.linalg.pinv(inner.T @ information @ inner, rcond=1e-12)
     free_rows = [r for r in rows if r.free >= 0]
     counts = np.bincount(owner[owner >= 0], minlength=table.n_free)
     out = []
     for k, row in enumerate(free_rows):
+        if owner[k] == COVARIATE:
+            continue
         tied = owner[k] >= 0
         if tied and counts[owner[k]] < 2:
             continue

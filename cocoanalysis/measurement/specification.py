@@ -348,7 +348,7 @@ def table_options(
         meanstructure=mean or any(t.op == "~1" for t in model.terms) or bool({"intercepts", "means"} & set(equal)),
         fixed_x=call.fixed_x if call.fixed_x is not None else kind.likelihood or conditional,
         conditional_x=conditional,
-        parameterization=_parameterization(model, call, ordered),
+        parameterization=call.parameterization,
         std_lv=call.std_lv,
         orthogonal=call.orthogonal,
         group_equal=equal,
@@ -361,13 +361,6 @@ def table_options(
 def categories(frame: pd.DataFrame, ordered: Sequence[str]) -> dict[str, np.ndarray]:
     """The categories that occur in each ordered variable, sorted."""
     return dict(zip(ordered, observed_categories(frame[list(ordered)].to_numpy()))) if len(ordered) else {}
-
-
-def _parameterization(model: Model, call: Call, ordered: Sequence[str]) -> str:
-    """Delta cannot hold an ordered variable that explains another; theta can (as in Mplus and lavaan)."""
-    explained = {t.lhs for t in model.terms if t.op == "~"} | {t.rhs for t in model.terms if t.op == "=~"}
-    explaining = {t.rhs for t in model.terms if t.op == "~"}
-    return "theta" if set(ordered) & explained & explaining else call.parameterization
 
 
 def exogenous_of(table: ParameterTable) -> list[str]:
