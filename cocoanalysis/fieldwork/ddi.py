@@ -8,7 +8,7 @@ Both forms of address are questions of one variable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     Questionnaire,
     Section,
     asked_twice,
+    by_language,
     in_columns,
     questionnaire,
     written,
@@ -227,7 +228,7 @@ def _variable(asked: Questionnaire, section: Section, question: Question) -> Any
     for name, values in question.show_if.items():
         _add(variable, "universe", f"Asked if {name} is {' or '.join(values)}", "en")
     for option in _options(question):
-        _category(variable, option)
+        _category(variable, option, asked.survey.languages)
     _concept(asked, variable, question)
     _add(variable, "varFormat", type="numeric" if _numeric(question) else "character")
     return variable
@@ -278,11 +279,11 @@ def _ranges(variable: Any, question: Question) -> None:
             _add(declared, "item", VALUE=code)
 
 
-def _category(variable: Any, option: Option) -> None:
+def _category(variable: Any, option: Option, languages: Iterable[str]) -> None:
     attributes = {"missing": "Y", "missType": option.reason} if option.reason else {}
     category = _add(variable, "catgry", **attributes)
     _add(category, "catValu", option.code)
-    _in_all(category, "labl", option.label)
+    _in_all(category, "labl", by_language(option.label, languages))
 
 
 def _concept(asked: Questionnaire, variable: Any, question: Question) -> None:

@@ -139,25 +139,27 @@ def _footer(made: Any, text: str) -> None:
     """What this is, and the number of the page of how many: loose sheets find their order again."""
     line = made.sections[0].footer.paragraphs[0]
     _grey(line, f"{text} · ")
-    for name, sign in (("PAGE", " / "), ("NUMPAGES", "")):
-        _grey(line, "")
-        _field(line.runs[-1], name)
-        _grey(line, sign)
+    _field(line, "PAGE")
+    _grey(line, " / ")
+    _field(line, "NUMPAGES")
 
 
-def _field(run: Any, name: str) -> None:
+def _field(line: Any, name: str) -> None:
     """A field that Word fills in when it shows or prints the page."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 
-    for kind in ("begin", "separate", "end"):
-        mark = OxmlElement("w:fldChar")
+    told = OxmlElement("w:instrText")
+    told.text = name
+    begin, separate, end = (OxmlElement("w:fldChar") for _ in range(3))
+    for mark, kind in ((begin, "begin"), (separate, "separate"), (end, "end")):
         mark.set(qn("w:fldCharType"), kind)
-        if kind == "separate":
-            told = OxmlElement("w:instrText")
-            told.text = name
-            run._r.append(told)
-        run._r.append(mark)
+    for part in (begin, told, separate):
+        _grey(line, "")
+        line.runs[-1]._r.append(part)
+    _grey(line, "1")
+    _grey(line, "")
+    line.runs[-1]._r.append(end)
 
 
 def _grey(paragraph: Any, text: str) -> None:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.fieldwork.platforms import Platform, register
-from cocoanalysis.fieldwork.questionnaire import LANGUAGES, Questionnaire, questionnaire
+from cocoanalysis.fieldwork.questionnaire import Questionnaire, language_name, questionnaire
 
 WORDS = {
     "language": {"en": "Language", "da": "Sprog", "de": "Sprache"},
@@ -91,7 +91,7 @@ def page(asked: Questionnaire, language: str | None = None) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_part("page.html"))
     return template.render(
         languages=languages,
-        names=LANGUAGES,
+        names={code: language_name(code) for code in languages},
         title=survey.title,
         introduction=survey.introduction,
         thanks=survey.thanks or WORDS["thanks"],

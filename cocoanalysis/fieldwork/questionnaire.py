@@ -22,8 +22,34 @@ Kind = Literal["consent", "likert", "choice", "multiple", "number", "text"]
 KINDS: dict[str, Kind] = {"categorical": "choice", "multiple": "multiple", "numeric": "number", "text": "text"}
 ADDRESSES = ("other", "self")
 AGREE: dict[str, dict[str, str]] = {  # the two answers to consent, by code
-    "yes": {"en": "I agree", "da": "Jeg er enig", "de": "Ich stimme zu"},
-    "no": {"en": "I do not agree", "da": "Jeg er ikke enig", "de": "Ich stimme nicht zu"},
+    "yes": {
+        "en": "I agree",
+        "da": "Jeg er enig",
+        "de": "Ich stimme zu",
+        "nb": "Jeg er enig",
+        "sv": "Jag samtycker",
+        "fr": "J'accepte",
+        "nl": "Ik ga akkoord",
+        "fi": "Hyväksyn",
+        "es": "Acepto",
+        "it": "Accetto",
+        "pt": "Concordo",
+        "pl": "Zgadzam się",
+    },
+    "no": {
+        "en": "I do not agree",
+        "da": "Jeg er ikke enig",
+        "de": "Ich stimme nicht zu",
+        "nb": "Jeg er ikke enig",
+        "sv": "Jag samtycker inte",
+        "fr": "Je n'accepte pas",
+        "nl": "Ik ga niet akkoord",
+        "fi": "En hyväksy",
+        "es": "No acepto",
+        "it": "Non accetto",
+        "pt": "Não concordo",
+        "pl": "Nie zgadzam się",
+    },
 }
 
 LANGUAGES = {  # what each language calls itself
@@ -40,6 +66,18 @@ LANGUAGES = {  # what each language calls itself
     "pt": "Português",
     "pl": "Polski",
 }
+
+
+def by_language(words: Words, languages: Iterable[str]) -> dict[str, str]:
+    """The words in those of the languages that they are there in, with or without the region; else in the first."""
+    told = {one: words.get(one) or words.get(one.partition("-")[0], "") for one in languages}
+    return {one: text for one, text in told.items() if text} or dict(list(words.items())[:1])
+
+
+def language_name(code: str) -> str:
+    """What a language calls itself; its code where that is not known."""
+    name = LANGUAGES.get(code.partition("-")[0], code)
+    return f"{name} ({code})" if "-" in code and name != code else name
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from cocoanalysis.errors import PlatformError, listed, one_of
 from cocoanalysis.fieldwork.opening import cell_text
 from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import AGREE, Question, Section, in_columns, questionnaire, written
+from cocoanalysis.instrument.model import in_language
 from cocoanalysis.instrument.statfile import READERS, described
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import mark, plain
@@ -112,9 +113,9 @@ def _value_labels(id: str, questions: Mapping[str, Question], language: str) -> 
     if question is None or question.kind == "text":
         return {"." * ROOM: f"room for {ROOM} characters"}
     if question.kind == "consent":
-        return {code: words.get(language, code) for code, words in AGREE.items()}
+        return {code: in_language(words, language) for code, words in AGREE.items()}
     code = float if _numeric(question) else str
-    return {code(option.code): _bytes(option.label.get(language, ""), 120) for option in question.options}
+    return {code(option.code): _bytes(in_language(option.label, language), 120) for option in question.options}
 
 
 def _missing(question: Question) -> list[Any]:

@@ -27,6 +27,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     Section,
     asked_twice,
     both_addresses,
+    by_language,
     conditions,
     questionnaire,
 )
@@ -99,7 +100,7 @@ def _html(text: str) -> str:
 
 def _words(asked: Questionnaire, text: Mapping[str, str]) -> dict[str, str] | str:
     """Words by locale (in small letters there: `pt-br`); 'default' is English, or else the first language."""
-    told = {language: escaped(text[language]) for language in asked.survey.languages if text.get(language)}
+    told = {language: escaped(words) for language, words in by_language(text, asked.survey.languages).items() if words}
     first = DEFAULT if DEFAULT in told else next(iter(told), "")
     if not told:
         return ""

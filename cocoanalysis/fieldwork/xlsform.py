@@ -18,7 +18,6 @@ from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_ro
 from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
-    LANGUAGES,
     Question,
     Questionnaire,
     Section,
@@ -26,6 +25,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     both_addresses,
     coded,
     conditions,
+    language_name,
     questionnaire,
     recoded,
     written,
@@ -114,7 +114,7 @@ def _settings(asked: Questionnaire) -> dict[str, str]:
 
 
 def _language(code: str) -> str:
-    return f"{LANGUAGES.get(code.split('-')[0], code)} ({code})"
+    return f"{language_name(code).partition(' (')[0]} ({code})"
 
 
 def _words(asked: Questionnaire, column: str, text: Mapping[str, str]) -> dict[str, str]:

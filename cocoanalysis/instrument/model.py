@@ -39,8 +39,8 @@ Words = Annotated[dict[str, str], AfterValidator(Frozen)]
 
 
 def in_language(words: Mapping[str, str], language: str) -> str:
-    """The words in that language; else in the first language there is."""
-    return words.get(language) or next(iter(words.values()), "")
+    """The words in that language, or in the language without its region; else in the first language there is."""
+    return words.get(language) or words.get(language.partition("-")[0]) or next(iter(words.values()), "")
 
 
 @dataclass(frozen=True, kw_only=True)

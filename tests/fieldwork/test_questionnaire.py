@@ -1,6 +1,7 @@
 """What all exports share: which questions are choices, what may be typed, what the link brings along."""
 
 import html
+import json
 import re
 import zipfile
 
@@ -9,7 +10,7 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.errors import PlatformError
 from cocoanalysis.fieldwork.platforms import known_platforms
-from cocoanalysis.fieldwork.questionnaire import coded, files_by_language, questionnaire
+from cocoanalysis.fieldwork.questionnaire import by_language, coded, files_by_language, language_name, questionnaire
 from tests.fieldwork.everything import every
 
 ASKED = {question.id: question for question in questionnaire(every()).questions}
@@ -79,3 +80,16 @@ def test_introduction_and_thanks_go_along(tmp_path, name):
     words = re.sub(r"<[^>]*>", "", html.unescape(raw.decode("utf-8")).replace("\u2060", ""))
     assert "Welcome {year}" in words
     assert "Thanks" in words
+
+
+def test_a_language_with_a_region_speaks_the_language(tmp_path):
+    """Words of ours are there in the language at most; the survey's own are there in the region's."""
+    assert language_name("pt-BR") == "Português (pt-BR)"
+    assert (language_name("da"), language_name("xx")) == ("Dansk", "xx")
+    assert by_language({"en": "yes", "pt": "sim"}, ("da", "pt-BR")) == {"pt-BR": "sim"}
+    assert by_language({"en": "yes"}, ("da",)) == {"en": "yes"}
+    pages = json.loads(known_platforms()["surveyjs"].write(every(), tmp_path / "a.json")[0].read_text("utf-8"))["pages"]
+    consent = next(one for page in pages for one in page["elements"] if one["name"] == "consent")
+    assert consent["choices"][0]["text"] == {"default": "I agree", "da": "Jeg er enig", "pt-br": "Concordo"}
+    book = known_platforms()["ddi"].write(every(), tmp_path / "a.xml")[0].read_text("utf-8")
+    assert set(re.findall(r'xml:lang="([^"]+)"', book)) == {"en", "da", "pt-BR"}
