@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cocoanalysis.errors import ModelError
+from cocoanalysis.report.given import tidied
 from cocoanalysis.report.labels import figure_text, item_label, label
 from cocoanalysis.report.tables import written
 
@@ -33,7 +34,7 @@ class Edge(NamedTuple):
 
 def draw(ax: Axes, result: Any) -> None:
     """Draw the fitted model into the Axes; of several groups the first, which the title then names."""
-    table = first_group(result.tidy(standardized=True))
+    table = first_group(tidied(result, "coco.cfa or coco.sem", "lhs", "op", "rhs", "std_all", standardized=True))
     indicators = edges(table, "=~")
     regressions = [edge._replace(source=edge.target, target=edge.source) for edge in edges(table, "~")]
     if not indicators and not regressions:

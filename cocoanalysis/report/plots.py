@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from cocoanalysis.errors import ModelError, ResponseError, listed
+from cocoanalysis.report.given import having, ledger_of, other, tidied
 from cocoanalysis.report.labels import figure_text, item_label, label, phrase
 from cocoanalysis.report.origin import origin_of, remember
 from cocoanalysis.report.tables import labelled, missing_by_reason, sorted_loadings, written
@@ -58,6 +59,7 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
     responses : Responses
     names : a construct, block or list of items that share one response scale; None for all items
     """
+    having(responses, "coco.read_responses", "survey", "frame", "items")
     shares, scale = _answer_shares(responses, names)
     codes = [int(code) for code in shares.columns]
     ax = _axes(ax, height=1.6 + 0.36 * len(shares), width=9.5)
@@ -107,6 +109,7 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
 
 def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """Share of missing answers item by item, one hatch a reason."""
+    having(responses, "coco.read_responses", "provenance")
     frame = missing_by_reason(responses).set_index("item")
     frame = _safe_reasons(frame, responses.provenance)
     if names is not None:
@@ -138,7 +141,7 @@ def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes |
 
 def flow(responses: Any, ax: Axes | None = None) -> Axes:
     """From the rows of the file to the rows analysed: each step that left rows out, and why."""
-    ledger = getattr(responses, "ledger", responses)
+    ledger = ledger_of(responses)
     steps = ledger[(ledger["rows"] > 0) & (ledger["n_before"] != ledger["n_after"])]
     counts = [int(ledger["n_before"].iloc[0]) if not len(steps) else int(steps["n_before"].iloc[0])]
     counts += [int(n) for n in steps["n_after"]]
@@ -188,7 +191,9 @@ def correlations(result: Any, ax: Axes | None = None, *, names: str | Sequence[s
 def scree(result: Any, ax: Axes | None = None) -> Axes:
     """Eigenvalues of the sample against those of random data of the same size."""
     result = getattr(result, "parallel", result)
-    frame = result.tidy()
+    frame = tidied(result, "coco.retention or coco.parallel_analysis")
+    if not {"rank", "components", "factors"} & set(frame):
+        raise other(result, "coco.retention or coco.parallel_analysis", "its tidy() has no eigenvalues")
     rank = frame["rank"] if "rank" in frame else pd.Series(range(1, len(frame) + 1))
     lines = [name for name in frame.columns if name != "rank" and pd.api.types.is_float_dtype(frame[name].dtype)]
     ax = _axes(ax, height=4, width=6.5)
@@ -220,6 +225,7 @@ def scree(result: Any, ax: Axes | None = None) -> Axes:
 
 def loadings(result: Any, ax: Axes | None = None) -> Axes:
     """Factor loadings as a map: items sorted by the factor they load on most, numbers written in."""
+    having(result, "coco.efa", "loadings")
     matrix = sorted_loadings(result.loadings)
     rows, columns = matrix.shape
     ax = _axes(ax, height=1.4 + 0.32 * rows, width=5.5 + 0.75 * columns)
@@ -234,7 +240,7 @@ def loadings(result: Any, ax: Axes | None = None) -> Axes:
 
 def invariance(result: Any, ax: Axes | None = None) -> Axes:
     """What each step of the ladder costs in CFI, beside the usual limits of −.010 and −.020."""
-    frame = result.tidy()
+    frame = tidied(result, "coco.invariance", "step", "cfi", "delta_cfi")
     change = frame["delta_cfi"].to_numpy(dtype=float)
     places = np.arange(len(frame))
     ax = _axes(ax, height=3.4, width=6.5)
@@ -268,7 +274,9 @@ def forest(verdicts: Any, ax: Axes | None = None, *, label: str | None = None) -
 
     ``label`` keeps the rows whose label begins so ('confirmatory', 'exploratory', 'gate').
     """
-    frame = labelled(verdicts.tidy(), label).reset_index(drop=True)
+    frame = labelled(
+        tidied(verdicts, "coco.judge", "hypothesis", "verdict", "estimate", "sesoi", "label"), label
+    ).reset_index(drop=True)
     ax = _axes(ax, height=1.8 + 0.38 * len(frame), width=9.5)
     places = np.arange(len(frame))[::-1]
     ax.axvline(0, color="#333333", linewidth=0.8)
@@ -320,6 +328,7 @@ def slopes(result: Any, ax: Axes | None = None) -> Axes:
 
     Uses ``result.lines``: columns predictor, outcome, moderator, with lower and upper where known.
     """
+    having(result, "coco.moderate", "lines")
     frame = result.lines() if callable(result.lines) else result.lines
     ax = _axes(ax, height=4, width=6)
     for (value, part), (colour, _, dash) in zip(frame.groupby("moderator", sort=True), SERIES):
@@ -339,7 +348,7 @@ def specification(result: Any, ax: Axes | None = None, *, hypothesis: str | None
 
     ``hypothesis`` keeps one hypothesis of the plan; a curve of several would mix their estimates.
     """
-    frame = result.tidy()
+    frame = tidied(result, "coco.multiverse", "estimate")
     if hypothesis is not None:
         frame = frame[frame["hypothesis"] == hypothesis]
     known = frame[frame["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
@@ -382,7 +391,7 @@ def power(result: Any, ax: Axes | None = None, *, rows: Sequence[str] | None = N
 
     ``rows`` keeps those hypotheses (or rows of the plan); None shows all.
     """
-    frame = result.tidy()
+    frame = tidied(result, "coco.power", "hypothesis", "verdict")
     if rows is not None:
         named = frame["row"] if "row" in frame.columns else frame["hypothesis"]
         frame = frame[named.isin(rows) | frame["hypothesis"].isin(rows)]

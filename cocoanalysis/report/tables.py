@@ -16,6 +16,7 @@ import pandas as pd
 from great_tables import GT, loc, style
 
 from cocoanalysis.errors import ModelError, listed
+from cocoanalysis.report.given import as_table, glanced, having, ledger_of, named, other, tidied
 from cocoanalysis.report.labels import item_label, label, phrase, plain
 from cocoanalysis.report.origin import ATTRIBUTE, Origin, notes_of, origin_of, remember
 from cocoanalysis.responses.disclosure import WITHHELD, SafeTable, safe_table
@@ -230,7 +231,7 @@ NAMING = ("scale", "factor", "nearest", "variable", "x", "y", "outcome", "predic
 
 def estimates(result: Any, *, title: str | None = None, columns: Sequence[str] = (), id: str = "coco-estimates") -> GT:
     """Any result as a table of its estimates, one row each; ``columns`` keeps those of `tidy()`, in that order."""
-    frame = result.tidy()
+    frame = tidied(result, "an analysis", *columns)
     shown = frame[list(columns)].copy() if columns else frame.copy()
     for name in _present(shown, *NAMING):
         shown[name] = [phrase(result, value) if isinstance(value, str) else value for value in frame[name]]
@@ -239,12 +240,13 @@ def estimates(result: Any, *, title: str | None = None, columns: Sequence[str] =
 
 def framed(frame: pd.DataFrame, *, title: str = "Table", id: str = "coco-frame", source: Any = None) -> GT:
     """A plain DataFrame in the look of the report; ``source`` is the result or the responses it was made from."""
-    plain_index = isinstance(frame.index, pd.RangeIndex)
+    plain_index = isinstance(as_table(frame).index, pd.RangeIndex)
     return _table(frame if source is None else source, frame if plain_index else frame.reset_index(), title, id=id)
 
 
 def constructs(survey: Any) -> GT:
     """What a survey measures: one row a construct, in the order of the files."""
+    having(survey, "coco.read_survey", "constructs", "items", "title")
     rows = [
         {
             "construct": survey.label(id),
@@ -262,6 +264,7 @@ def constructs(survey: Any) -> GT:
 
 def items(survey: Any, name: str | Sequence[str] | None = None, *, language: str = "en") -> GT:
     """The items of a construct or block: wording, key, and the point of the source each stands for."""
+    having(survey, "coco.read_survey", "items", "item_ids")
     chosen = [survey.items[id] for id in survey.item_ids(name)]
     rows = [
         {
@@ -306,7 +309,7 @@ def descriptives(result: Any) -> GT:
 
 def reliability(result: Any) -> GT:
     """Scales one by one: α and ω with their intervals, ω hierarchical, AVE."""
-    frame = result.tidy()
+    frame = tidied(result, "coco.reliability", "scale", "alpha")
     shown = pd.DataFrame({"scale": [label(result, name) for name in frame["scale"]]})
     shown = shown.join(frame[_present(frame, "n_items", "n")])
     for name, lower, upper in (("alpha", "alpha_lower", "alpha_upper"), ("omega_total", "omega_lower", "omega_upper")):
@@ -320,6 +323,7 @@ def reliability(result: Any) -> GT:
 
 def loadings(result: Any, *, suppress: float = 0.0, sort: bool = True) -> GT:
     """Factor loadings item by item, sorted by factor and size; loadings below ``suppress`` are left blank."""
+    having(result, "coco.efa", "loadings", "communalities", "uniquenesses")
     matrix = sorted_loadings(result.loadings) if sort else result.loadings
     shown = matrix.where(matrix.abs() >= suppress) if suppress else matrix.copy()
     factors = [str(name) for name in shown.columns]
@@ -365,7 +369,12 @@ def correlations(result: Any) -> GT:
 
 def retention(result: Any) -> GT:
     """How many factors: observed eigenvalues beside those of random data, rank by rank."""
-    return _table(result, result.tidy(), "Number of factors", id="coco-retention")
+    return _table(
+        result,
+        tidied(result, "coco.retention or coco.parallel_analysis", "rank"),
+        "Number of factors",
+        id="coco-retention",
+    )
 
 
 def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
@@ -375,7 +384,7 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
     indices of two kinds are not to be compared. The note says so.
     """
     models = _models(fits, names)
-    glances = {name: model.glance().iloc[0] for name, model in models.items()}
+    glances = {name: glanced(model, "coco.cfa or coco.sem", "chi2", "df").iloc[0] for name, model in models.items()}
     adjusted = [row for row in glances.values() if _there(row, "chi2_scaled") or _there(row, "rmsea_robust")]
     robust, rows, any_scaled = all(_there(row, "rmsea_robust") for row in adjusted), [], False
     for name, model in models.items():
@@ -442,7 +451,7 @@ def chosen_measures(row: pd.Series, *, robust: bool = True) -> tuple[dict[str, A
 
 def parameters(result: Any) -> GT:
     """Every parameter of a fitted model: estimate, error, interval and its standardised value."""
-    frame = result.tidy(standardized=True)
+    frame = tidied(result, "coco.cfa or coco.sem", "lhs", "op", "rhs", "est", standardized=True)
     shown = frame[_present(frame, "lhs", "op", "rhs", "group", "est", "se", "z", "p_value")].copy()
     if frame.get("group", pd.Series(dtype=object)).nunique() < 2:
         shown = shown.drop(columns=_present(shown, "group"))
@@ -454,8 +463,8 @@ def parameters(result: Any) -> GT:
 def loadings_side_by_side(fits: Mapping[str, Any]) -> GT:
     """Standardised loadings of several fits of one model, item by item."""
     columns = {}
-    for name, model in fits.items():
-        table = model.tidy(standardized=True)
+    for name, model in named(fits, "coco.cfa or coco.sem").items():
+        table = tidied(model, "coco.cfa or coco.sem", "lhs", "op", "rhs", "std_all", standardized=True)
         table = table[table["op"] == "=~"]
         columns[plain(name)] = table.set_index(["lhs", "rhs"])["std_all"]
     raw = pd.DataFrame(columns).reset_index(names=["factor", "item"])
@@ -470,6 +479,7 @@ def loadings_side_by_side(fits: Mapping[str, Any]) -> GT:
 
 def modifications(result: Any, most: int = 10) -> GT:
     """The parameters whose release would lower χ² most; a description of misfit, no licence to free them."""
+    having(result, "coco.cfa or coco.sem", "modification_indices")
     frame = result.modification_indices()
     largest = frame.sort_values("mi", ascending=False, kind="stable").head(most).reset_index(drop=True)
     shown = largest[_present(largest, "lhs", "op", "rhs", "mi", "epc", "sepc_all")].copy()
@@ -482,6 +492,7 @@ def modifications(result: Any, most: int = 10) -> GT:
 
 def residuals(result: Any, most: int = 10) -> GT:
     """The pairs of items whose correlation the model misses most."""
+    glanced(having(result, "coco.cfa or coco.sem", "residuals"), "coco.cfa or coco.sem", "chi2", "df")
     matrix = result.residuals("cor")
     rows, columns = np.tril_indices(len(matrix), -1)
     values = matrix.to_numpy(dtype=float)[rows, columns]
@@ -501,7 +512,7 @@ def residuals(result: Any, most: int = 10) -> GT:
 
 def htmt(result: Any) -> GT:
     """Heterotrait–monotrait ratios pair by pair, with their intervals."""
-    frame = result.tidy()
+    frame = tidied(result, "coco.htmt", "a", "b", "htmt")
     shown = pd.DataFrame({key: [label(result, name) for name in frame[key]] for key in ("a", "b")})
     shown.columns = pd.Index(["scale", "with"])
     shown["htmt"] = frame["htmt"]
@@ -511,7 +522,7 @@ def htmt(result: Any) -> GT:
 
 def screening(result: Any) -> GT:
     """Indices of careless answering: what each flags by which cut-off, and how many rows."""
-    frame = result.tidy()
+    frame = tidied(result, "screen() (its .screening)", "title", "n_flagged")
     shown = frame[
         _present(frame, "title", "careless", "cutoff", "convention", "n", "n_flagged", "share_flagged", "note")
     ]
@@ -523,7 +534,7 @@ def screening(result: Any) -> GT:
 
 def invariance(result: Any) -> GT:
     """The ladder of equality constraints, step by step, with what each step costs in fit."""
-    frame = result.tidy()
+    frame = tidied(result, "coco.invariance", "step")
     columns = _present(
         frame, "step", "chi2", "df", "cfi", "rmsea", "srmr",
         "delta_chi2", "delta_df", "p_value", "delta_cfi", "delta_rmsea", "delta_srmr", "verdict",
@@ -540,9 +551,11 @@ def regressions(
     A single model is shown in full: estimate, error, statistic, df, p, interval, standardised.
     """
     models = _models(fits, names)
+    for each in models.values():
+        tidied(each, "coco.regress", "term", "est")
     if len(models) == 1:
         (model,) = models.values()
-        frame = model.tidy()
+        frame = tidied(model, "coco.regress", "term", "est")
         shown = frame[_present(frame, "term", "est", "se", "statistic", "df", "p_value")].copy()
         shown["term"] = [phrase(model, term) for term in shown["term"]]
         shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number3")
@@ -581,7 +594,7 @@ def verdicts(result: Any, *, label: str | None = None) -> GT:
 
     ``label`` keeps the rows whose label begins so ('confirmatory', 'exploratory', 'gate').
     """
-    frame = labelled(result.tidy(), label)
+    frame = labelled(tidied(result, "coco.judge", "hypothesis", "verdict", "estimate", "label"), label)
     shown = frame[_present(frame, "hypothesis", "predictor", "outcome", "expected", "verdict", "estimate")].copy()
     for name in _present(shown, "outcome", "predictor"):
         shown[name] = [phrase(result, value) if pd.notna(value) else MISSING for value in shown[name]]
@@ -617,14 +630,18 @@ VERDICT_TINTS = {
 
 def flow(responses: Any) -> GT:
     """The ledger: every row and cell that was changed or left out, by which rule, planned or not."""
-    ledger = getattr(responses, "ledger", responses)
+    ledger = ledger_of(responses)
     columns = _present(ledger, "step", "rule", "rows", "cells", "count", "n_before", "n_after", "origin")
     return _table(responses, ledger[columns].reset_index(drop=True), "Sample flow", id="coco-flow", raw=ledger)
 
 
 def missing(result: Any) -> GT:
     """Missing answers by item and reason."""
-    frame = missing_by_reason(result) if hasattr(result, "ledger") and hasattr(result, "items") else result.tidy()
+    frame = (
+        missing_by_reason(result)
+        if hasattr(result, "ledger") and hasattr(result, "items")
+        else tidied(result, "coco.read_responses or an analysis of missing answers")
+    )
     shown = frame.copy()
     shares = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype)]
     if "item" in shown:
@@ -638,6 +655,7 @@ def missing(result: Any) -> GT:
 
 def missing_by_reason(responses: Any) -> pd.DataFrame:
     """One row an item, one column a reason: the share of all n rows that lack an answer for it."""
+    having(responses, "coco.read_responses", "items", "missing", "frame")
     items = list(responses.items(None).columns)
     counts = {item: responses.missing[item].value_counts(normalize=False) for item in items}
     frame = pd.DataFrame(counts).T.fillna(0.0) / max(len(responses.frame), 1)
@@ -649,7 +667,9 @@ def missing_by_reason(responses: Any) -> pd.DataFrame:
 
 def icc(result: Any) -> GT:
     """How much people in one cluster agree: ICC(1), ICC(2), and r_wg where it was computed."""
-    frame = result.tidy()
+    frame = tidied(result, "coco.icc or coco.rwg")
+    if not {"icc1", "rwg"} & set(frame):
+        raise other(result, "coco.icc or coco.rwg", "its tidy() has neither a column icc1 nor rwg")
     first = next((name for name in ("variable", "scale", "construct", "item") if name in frame.columns), None)
     columns = [
         "n",
@@ -679,7 +699,10 @@ def agreement(*indices: Mapping[str, Any]) -> GT:
 
     ``indices`` are dicts of scale → result of ``coco.rwg`` or ``coco.average_deviation``.
     """
-    results = [result for index in indices for result in index.values()]
+    maker = "coco.rwg or coco.average_deviation"
+    results = [having(result, maker, "table", "index") for index in indices for result in named(index, maker).values()]
+    if not results:
+        raise ModelError("There is no agreement to show; give at least one result.", code="NothingToShow")
     rows: dict[str, dict[str, Any]] = {}
     titles: dict[str, str] = {}
     for index in indices:
@@ -825,7 +848,9 @@ def _glanced(model: Any, *names: str) -> Any:
 
 
 def _item_frame(result: Any) -> pd.DataFrame:
-    return result.item_table() if hasattr(result, "item_table") else result.tidy()
+    if callable(getattr(result, "item_table", None)):
+        return result.item_table()
+    return tidied(result, "coco.item_analysis or coco.reliability", "item", "mean")
 
 
 def _matrix(result: Any) -> pd.DataFrame:
