@@ -44,6 +44,7 @@ from cocoanalysis.measurement.inference import (
 from cocoanalysis.measurement.modification import releases
 from cocoanalysis.measurement.multilevel import TwoLevelProblem, refuse_two_level
 from cocoanalysis.measurement.parameters import build
+from cocoanalysis.measurement.preparation import prepare
 from cocoanalysis.measurement.problems import continuous_problem
 from cocoanalysis.measurement.residuals import (
     implied_moments,
@@ -57,7 +58,6 @@ from cocoanalysis.measurement.specification import (
     Call,
     Prepared,
     model_variables,
-    prepare,
     resolved_settings,
     table_options,
 )

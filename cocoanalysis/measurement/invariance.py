@@ -24,8 +24,9 @@ from cocoanalysis.measurement.comparison import compare
 from cocoanalysis.measurement.confirmatory import CFA, _finish
 from cocoanalysis.measurement.modification import releases
 from cocoanalysis.measurement.parameters import Parameter, ParameterTable
+from cocoanalysis.measurement.preparation import prepare
 from cocoanalysis.measurement.problems import rebuilt
-from cocoanalysis.measurement.specification import Call, Prepared, prepare
+from cocoanalysis.measurement.specification import Call, Prepared
 from cocoanalysis.result import Result
 
 CONTINUOUS = ("configural", "metric", "scalar", "strict", "means")

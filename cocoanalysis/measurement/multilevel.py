@@ -13,20 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from cocoanalysis.errors import Diagnostic, ModelError
+from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.estimators import ESTIMATORS
 from cocoanalysis.measurement.fitting import Constraints, minimise
 from cocoanalysis.measurement.implied import lower, structure
 from cocoanalysis.measurement.inference import Problem, Test
 from cocoanalysis.measurement.parameters import Names, Parameter, ParameterTable, build
-from cocoanalysis.measurement.rows import cluster_codes, group_members, usable_rows
 from cocoanalysis.measurement.samples import log_likelihood
 from cocoanalysis.measurement.starts import starting_values
-from cocoanalysis.measurement.syntax import Model, parse
-from cocoanalysis.measurement.twolevel import Clustered, TwoLevel, Unrestricted, clustered, unrestricted
-from cocoanalysis.responses.selection import as_frame, select
+from cocoanalysis.measurement.syntax import parse
+from cocoanalysis.measurement.twolevel import Clustered, TwoLevel, Unrestricted, unrestricted
 
 
 @dataclass
@@ -78,7 +75,7 @@ class TwoLevelProblem(Problem):
         table = _independence(self.table, self)
         layout = structure(table)
         discrepancy = TwoLevel(layout, self.discrepancy.samples, self.discrepancy.saturated)
-        solution = minimise(discrepancy, _start(table, layout, self.discrepancy.samples, self.h1))
+        solution = minimise(discrepancy, two_level_start(table, layout, self.discrepancy.samples, self.h1))
         return Test(2 * self.total * solution.value, self.n_moments - table.n_free)
 
     def srmr(self, theta: np.ndarray) -> dict[str, float]:
@@ -117,37 +114,6 @@ def _unrestricted_parameters(table: ParameterTable, group: int) -> int:
     return count + len(means) + len(between.observed) - len(between.exogenous)
 
 
-def prepare_two_level(data: Any, parsed: Model, call: Any) -> Any:
-    """Rows, sufficient statistics and start of a model with ``level:`` blocks, as a `Prepared`."""
-    from cocoanalysis.measurement import specification as spec
-
-    _refuse(parsed, call)
-    raw = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
-    groups, member = group_members(raw, call.group)
-    selection = select(data, spec.model_variables(parsed, raw.columns))
-    frame, clusters = selection.frame, cluster_codes(raw, call.cluster)
-    table = build(parsed, spec.table_options(parsed, call, "ml", [], groups, frame))
-    keep = usable_rows(frame, "listwise", spec.exogenous_of(table))
-    masks = [keep & (member == g) for g in range(len(groups))]
-    samples = [_sample(table, g + 1, frame[mask], _members(clusters, mask), groups[g]) for g, mask in enumerate(masks)]
-    settings = spec.resolved_settings(table, "ml", "listwise", call, False, False)
-    settings |= {"information": "observed", "levels": tuple(parsed.levels)}
-    problem = two_level_problem(table, samples, settings)
-    start = _start(problem.table, problem.structure, samples, problem.h1)
-    prepared = spec.Prepared(
-        problem, start, parsed, settings, tuple(groups), frame, rows=tuple(frame.index[mask] for mask in masks)
-    )
-    prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
-    prepared.model, prepared.call, prepared.raw = parsed, call, raw
-    prepared.remarks += [*spec._remarks(prepared, frame, keep, "listwise", call), _cluster_remark(samples)]
-    prepared.diagnostics += _search_notes(problem)
-    return prepared
-
-
-def _members(clusters: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
-    return np.zeros(int(mask.sum()), dtype=int) if clusters is None else clusters[mask]
-
-
 def two_level_problem(table: ParameterTable, samples: list[Clustered], settings: dict[str, Any]) -> TwoLevelProblem:
     """The problem with its unrestricted model fitted and fixed covariates filled in."""
     h1 = [unrestricted(s, _shared(table.names[g + 1, 2], s)) for g, s in enumerate(samples)]
@@ -172,42 +138,6 @@ def refuse_two_level(problem: Problem, what: str) -> None:
         )
 
 
-def _refuse(parsed: Model, call: Any) -> None:
-    if len(parsed.levels) != 2:
-        raise ModelError(
-            f"A model with levels has two blocks, 'level: 1' (within) and 'level: 2' (between); this one has "
-            f"{len(parsed.levels)}.",
-            code="TwoLevelsOnly",
-        )
-    if call.cluster is None:
-        raise ModelError(
-            "A two-level model needs cluster=…, the column that says who belongs together.", code="NoCluster"
-        )
-    if (call.estimator or "ml").lower() != "ml" or call.ordered:
-        raise ModelError(
-            "Two-level models are fitted by maximum likelihood to continuous variables: use estimator='ml' and no "
-            "'ordered'.",
-            code="EstimatorTwoLevel",
-        )
-    if call.missing.lower() not in ("auto", "listwise"):
-        raise ModelError("Two-level models use complete rows: missing='listwise'.", code="EstimatorMissing")
-    asked = {"weights": call.weights, "bootstrap": call.bootstrap, "collapse": call.collapse}
-    if any(asked.values()):
-        raise ModelError(
-            f"{', '.join(k for k, v in asked.items() if v)} cannot be used with a two-level model.", code="NoEffect"
-        )
-    if call.se not in (None, "standard") or call.information not in (None, "observed", "expected"):
-        raise ModelError(
-            "A two-level model has se='standard', by observed or expected information.", code="UnknownErrors"
-        )
-
-
-def _sample(table: ParameterTable, group: int, frame: pd.DataFrame, clusters: np.ndarray, label: str) -> Clustered:
-    within = table.names[group, 1].observed
-    between = [n for n in table.names[group, 2].observed if n not in within]
-    return clustered(frame, clusters, within, between, label or None)
-
-
 def _shared(between: Names, sample: Clustered) -> list[bool]:
     return [n in between.observed for n in sample.within]
 
@@ -227,7 +157,10 @@ def _with_sample_value(
     return replace(row, value=float(value))
 
 
-def _start(table: ParameterTable, layout: Any, samples: Sequence[Clustered], h1: Sequence[Unrestricted]) -> np.ndarray:
+def two_level_start(
+    table: ParameterTable, layout: Any, samples: Sequence[Clustered], h1: Sequence[Unrestricted]
+) -> np.ndarray:
+    """Starting values of both levels from the unrestricted moments."""
     covs, means = [], []
     for block, (group, level) in zip(layout.blocks, layout.keys):
         sample, u = samples[group - 1], h1[group - 1]
@@ -260,25 +193,3 @@ def _independence(table: ParameterTable, problem: TwoLevelProblem) -> ParameterT
         value = fixed.get((row.lhs, row.op, row.rhs, row.group, row.level))
         rows.append(row if value is None else replace(row, free=-1, value=value))
     return bare.with_rows(rows)
-
-
-def _cluster_remark(samples: Sequence[Clustered]) -> str:
-    clusters = sum(s.clusters for s in samples)
-    sizes = np.concatenate([s.sizes for s in samples])
-    return f"{clusters} clusters of {sizes.min()} to {sizes.max()} rows."
-
-
-def _search_notes(problem: TwoLevelProblem) -> list[Diagnostic]:
-    """Few clusters, and what lavaan's early stop of the unrestricted search leaves out of χ²."""
-    found = []
-    clusters = sum(s.clusters for s in problem.discrepancy.samples)
-    if clusters < 40:
-        reason = f"{clusters} clusters: errors and tests of the between level need more (40 is a common lower bound)."
-        found.append(Diagnostic("FewClusters", reason, "warning"))
-    remaining = 2 * sum(u.remaining for u in problem.h1)
-    if remaining > 0.01:
-        reason = (
-            f"the unrestricted model stops as early as lavaan's; a longer search would add about {remaining:.2g} to χ²."
-        )
-        found.append(Diagnostic("UnrestrictedStop", reason, "note"))
-    return found

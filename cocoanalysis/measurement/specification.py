@@ -34,7 +34,7 @@ from cocoanalysis.measurement.rows import (
     usable_rows,
 )
 from cocoanalysis.measurement.starts import starting_values
-from cocoanalysis.measurement.syntax import Model, parse
+from cocoanalysis.measurement.syntax import Model
 from cocoanalysis.responses.selection import as_frame, select
 
 ORDINAL_ONLY = ("wlsm", "wlsmv", "wlsmvs")
@@ -126,9 +126,10 @@ class Prepared:
         """The same problem on rows (or clusters) drawn with replacement within groups."""
         source = self.source
         assert self.call is not None
+        assert self.model is not None
         drawn = source.iloc[drawn_rows(source, self.call.group, self.call.cluster, rng)].reset_index(drop=True)
         again = replace(self.call, bootstrap=0, collapse=None, ordered=list(self.settings["ordered"]))
-        return prepare(drawn, self.model.text if self.model else "", again).problem
+        return prepare_one_level(drawn, self.model, again).problem
 
 
 def model_text(data: Any, model: str | None) -> str:
@@ -151,15 +152,8 @@ def model_text(data: Any, model: str | None) -> str:
     return survey.measurement_model(model)
 
 
-def prepare(data: Any, model: str | None, call: Call) -> Prepared:
-    """Read the model, choose the rows and the estimator, and lay out the problem."""
-    parsed = parse(model_text(data, model))
-    if isinstance(data, pd.DataFrame) and not data.index.is_unique:  # as after concat; labels must name one row
-        data = data.reset_index(drop=True)
-    if parsed.levels:
-        from cocoanalysis.measurement.multilevel import prepare_two_level  # it imports this module
-
-        return prepare_two_level(data, parsed, call)
+def prepare_one_level(data: Any, parsed: Model, call: Call) -> Prepared:
+    """Choose the rows and the estimator of a model without levels, and lay out the problem."""
     raw = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
     names = model_variables(parsed, raw.columns.tolist())
     covariates = {n for level in parsed.level_blocks for n in classify(parsed.at_level(level)).exogenous}
@@ -190,7 +184,7 @@ def prepare(data: Any, model: str | None, call: Call) -> Prepared:
     if recode:
         prepared.settings["collapse"] = recode
         prepared.remarks.append(f"Answer categories of {listed(recode, 6)} merged, in all groups alike.")
-    prepared.remarks += _remarks(prepared, frame, keep, missing, call)
+    prepared.remarks += remarks_on_rows(prepared, frame, keep, missing, call)
     return prepared
 
 
@@ -483,7 +477,7 @@ def _asked_errors(asked: str, likelihood: bool, missing: str, se: str, informati
     return "robust.sem", information
 
 
-def _remarks(prepared: Prepared, frame: pd.DataFrame, keep: np.ndarray, missing: str, call: Call) -> list[str]:
+def remarks_on_rows(prepared: Prepared, frame: pd.DataFrame, keep: np.ndarray, missing: str, call: Call) -> list[str]:
     total, used = len(frame), int(keep.sum())
     incomplete = int(np.isnan(frame.to_numpy()[keep]).any(axis=1).sum())
     how = {

@@ -141,7 +141,7 @@ def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes |
 
 def flow(responses: Any, ax: Axes | None = None) -> Axes:
     """From the rows of the file to the rows analysed: each step that left rows out, and why."""
-    ledger = ledger_of(responses)
+    ledger: Any = ledger_of(responses)
     steps = ledger[(ledger["rows"] > 0) & (ledger["n_before"] != ledger["n_after"])]
     counts = [int(ledger["n_before"].iloc[0]) if not len(steps) else int(steps["n_before"].iloc[0])]
     counts += [int(n) for n in steps["n_after"]]
@@ -274,9 +274,8 @@ def forest(verdicts: Any, ax: Axes | None = None, *, label: str | None = None) -
 
     ``label`` keeps the rows whose label begins so ('confirmatory', 'exploratory', 'gate').
     """
-    frame = labelled(
-        tidied(verdicts, "coco.judge", "hypothesis", "verdict", "estimate", "sesoi", "label"), label
-    ).reset_index(drop=True)
+    frame = tidied(verdicts, "coco.judge", "hypothesis", "verdict", "estimate", "sesoi", "label")
+    frame = labelled(frame, label).reset_index(drop=True)
     ax = _axes(ax, height=1.8 + 0.38 * len(frame), width=9.5)
     places = np.arange(len(frame))[::-1]
     ax.axvline(0, color="#333333", linewidth=0.8)

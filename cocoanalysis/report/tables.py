@@ -464,7 +464,7 @@ def loadings_side_by_side(fits: Mapping[str, Any]) -> GT:
     """Standardised loadings of several fits of one model, item by item."""
     columns = {}
     for name, model in named(fits, "coco.cfa or coco.sem").items():
-        table = tidied(model, "coco.cfa or coco.sem", "lhs", "op", "rhs", "std_all", standardized=True)
+        table: Any = tidied(model, "coco.cfa or coco.sem", "lhs", "op", "rhs", "std_all", standardized=True)
         table = table[table["op"] == "=~"]
         columns[plain(name)] = table.set_index(["lhs", "rhs"])["std_all"]
     raw = pd.DataFrame(columns).reset_index(names=["factor", "item"])

@@ -7,7 +7,8 @@ import pytest
 import cocoanalysis as coco
 from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.estimators import ESTIMATORS
-from cocoanalysis.measurement.specification import Call, prepare
+from cocoanalysis.measurement.preparation import prepare
+from cocoanalysis.measurement.specification import Call
 from tests.measurement.reference import table
 
 HS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
