@@ -8,6 +8,7 @@ writes `mark(reason)` into it.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,9 +63,23 @@ def mark(reason: str) -> str:
     return MARK + reason
 
 
+UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # characters that take no room
+
+
 def plain(text: str) -> str:
-    """Text as it is compared: composed characters, single blanks, no blanks at the ends."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Text as it is compared: composed characters, single blanks, no blanks at the ends, nothing invisible."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(UNSEEN).split())
+
+
+QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "…": "..."})
+ADDED = re.compile(r"( - Selected Choice| \*|\*|:)$")  # what platforms put behind a question
+
+
+def heading(text: str) -> str:
+    """A question text as it is compared: no HTML, straight quotes, small letters, without a platform's additions."""
+    told = html.unescape(re.sub(r"<[^<>]*>", " ", text)) if "<" in text or "&" in text else text
+    told = plain(told).translate(QUOTES)
+    return re.sub(r"\s+([.,;:?!\])])", r"\1", ADDED.sub("", told)).strip().lower()
 
 
 # Columns ------------------------------------------------------------------------------------
@@ -131,15 +146,15 @@ def bind(
     for column, option in split.items():
         if option and column not in found:
             found[column], how[column] = option, "id and code"
+    _by_part(columns, survey, found, how)
     index = question_index(survey, language)
     for text, hits in (headings or {}).items():
-        index.setdefault(text, set()).update(hits)
+        index.setdefault(heading(text), set()).update(hits)
     _by_text(columns, index, texts or {}, found, how)
-    unmatched = {
-        column: _candidates(column, (texts or {}).get(column), survey, ids, set(found.values()))
-        for column in columns
-        if column not in found
-    }
+    free = [id for id in ids if id not in set(found.values())]
+    rest = [column for column in columns if column not in found]
+    near = _Nearby(free, index) if len(rest) <= MOST_CANDIDATES else None
+    unmatched = {column: near.candidates(column, (texts or {}).get(column)) if near else () for column in rest}
     return Bindings({column: found[column] for column in columns if column in found}, how, unmatched)
 
 
@@ -167,6 +182,26 @@ def _by_map(
     return found
 
 
+PART = re.compile(r"(?P<group>.*?)(?P<mark>[\[/._-])(?P<id>[A-Za-z][A-Za-z0-9]*)\]?")
+MOST_CANDIDATES = 500  # unbound columns for which names that are alike are looked for
+
+
+def _by_part(columns: Sequence[str], survey: Any, found: dict[str, str], how: dict[str, str]) -> None:
+    """An item behind what it stands in: 'trust[tru1]', 'page/tru1', or 'trust_tru1' where trust is its scale."""
+    taken = set(found.values())
+    hits: dict[str, list[str]] = {}
+    for column in columns:
+        match = PART.fullmatch(plain(column)) if column not in found else None
+        id = match["id"] if match else ""
+        if match and id in survey.items and id not in taken:
+            sure = match["mark"] in "[/." or match["group"].removeprefix("g_") == survey.items[id].construct
+            if sure and (match["mark"] == "[") == column.rstrip().endswith("]"):
+                hits.setdefault(id, []).append(column)
+    for id, names in hits.items():
+        if len(names) == 1:
+            found[names[0]], how[names[0]] = id, "id behind a group"
+
+
 def _by_text(
     columns: Sequence[str],
     index: Mapping[str, set[str]],
@@ -175,7 +210,7 @@ def _by_text(
     how: dict[str, str],
 ) -> None:
     for column in [column for column in columns if column not in found]:
-        headed, beside = (index.get(plain(text), set()) for text in (column, texts.get(column, "")))
+        headed, beside = (index.get(heading(text), set()) for text in (column, texts.get(column, "")))
         hits = (headed & beside) or set(headed or beside)
         if len(hits) > 1:
             raise ResponseError(
@@ -188,18 +223,18 @@ def _by_text(
 
 
 def question_index(survey: Any, language: str | None = None) -> dict[str, set[str]]:
-    """Question text → ids, for every language and form of address, with and without its stem."""
+    """Question text (see `heading`) → ids, for every language and form of address, with and without its stem."""
     index: dict[str, set[str]] = {}
     languages = [language] if language else list(survey.languages)
     for lang in languages:
         for item in survey.items.values():
             for address in ("other", "self"):
                 for text in _renderings(item, lang, address):
-                    index.setdefault(plain(text), set()).add(item.id)
+                    index.setdefault(heading(text), set()).add(item.id)
         for id, question in survey.background.items():
             for text in (question.question.get(lang, ""), question.label.get(lang, "")):
-                index.setdefault(plain(text), set()).add(id)
-        index.setdefault(plain(survey.consent.get(lang, "")), set()).add("consent")
+                index.setdefault(heading(text), set()).add(id)
+        index.setdefault(heading(survey.consent.get(lang, "")), set()).add("consent")
     index.pop("", None)
     return index
 
@@ -211,14 +246,19 @@ def _renderings(item: Any, language: str, address: str) -> list[str]:
     return [words, item.question(language, address), *joined]
 
 
-def _candidates(column: str, text: str | None, survey: Any, ids: Sequence[str], taken: set[str]) -> tuple[str, ...]:
-    free = [id for id in ids if id not in taken]
-    near = [nearest(column, free)]
-    if text or len(column) > 25:
-        index = question_index(survey)
-        guess = nearest(plain(text or column), index)
-        near += sorted(index[guess]) if guess else []
-    return tuple(dict.fromkeys(id for id in near if id))
+@dataclass(frozen=True)
+class _Nearby:
+    """What a column that is not bound may be: ids and question texts that are alike."""
+
+    free: Sequence[str]
+    index: Mapping[str, set[str]]
+
+    def candidates(self, column: str, text: str | None) -> tuple[str, ...]:
+        near = [nearest(column, self.free)]
+        if text or len(column) > 25:
+            guess = nearest(heading(text or column), self.index)
+            near += sorted(self.index[guess]) if guess else []
+        return tuple(dict.fromkeys(id for id in near if id))
 
 
 def renamed(bindings: Bindings, survey: Any) -> None:
@@ -372,6 +412,8 @@ def _meaning(told: str, stored: str, question: Any, known: Options) -> tuple[str
             return ("either" if same else kind), code
         if text and (reason := _code(text, missing)) is not None:
             return "reason", reason
+    if (code := _both(told, allowed, by_label, missing)) is not None:
+        return code
     scale = getattr(question, "scale", None)
     if scale is not None and not scale.points and re.fullmatch(r"[+-]?\d+(\.0*)?", told):
         if scale.minimum <= float(told) <= scale.maximum:
@@ -382,15 +424,42 @@ def _meaning(told: str, stored: str, question: Any, known: Options) -> tuple[str
     return "fault", _why(told)
 
 
+CODE_AND_LABEL = (
+    re.compile(r"(?P<code>[+-]?\w+)\s*[-–:.=)]\s*(?P<label>.*\S)"),
+    re.compile(r"(?P<label>.*\S)\s*[(\[](?P<code>[+-]?\w+)[)\]]"),
+)
+
+
+def _both(
+    told: str, allowed: Mapping[str, Any], by_label: Mapping[str, set[Any]], missing: Mapping[str, str]
+) -> tuple[str, Any] | None:
+    """A label in other capitals, or a label with its own code before or behind it ('1 - never', 'never (1)')."""
+    folded: dict[str, set[Any]] = {}
+    for label, codes in by_label.items():
+        folded.setdefault(label.casefold(), set()).update(codes)
+    reasons = {text.casefold(): reason for text, reason in missing.items()}
+    labels = _certain(folded)
+    if (key := told.casefold()) in labels or key in reasons:
+        return ("label", labels[key]) if key in labels else ("reason", reasons[key])
+    for pattern in CODE_AND_LABEL:
+        if match := pattern.fullmatch(told):
+            code, label = match["code"], match["label"].casefold()
+            if label in labels and _code(code, allowed) == labels[label]:
+                return "label", labels[label]
+            if label in reasons and _code(code, missing) == reasons[label]:
+                return "reason", reasons[label]
+    return None
+
+
 def _certain(by_label: Mapping[str, set[Any]]) -> dict[str, Any]:
     return {label: next(iter(codes)) for label, codes in by_label.items() if len(codes) == 1}
 
 
 def _code(told: str, allowed: Mapping[str, Any]) -> Any:
-    """The code that a text spells, also as '3.0'; None when it is none."""
+    """The code that a text spells, also as '3.0' or '3,0'; None when it is none."""
     if told in allowed:
         return allowed[told]
-    whole = re.fullmatch(r"([+-]?\d+)\.0*", told)
+    whole = re.fullmatch(r"([+-]?\d+)(\.0*|,00?)", told)
     return allowed.get(str(int(whole[1]))) if whole else None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from cocoanalysis.responses.matching import MARK, plain
+from cocoanalysis.responses.matching import MARK, heading, plain
 from cocoanalysis.responses.matching import options as answer_options
 
 SPELLED = ("{}__{}", "{}___{}", "{}[{}]", "{}_{}", "{}/{}", "{}.{}", "{}-{}", "{}:{}")
@@ -74,7 +74,7 @@ def headings(survey: Any, language: str | None) -> dict[str, set[str]]:
             asked |= {words.get(tongue, "") for words in question.question_by_address.values()}
             for words in asked - {""} if labels.get(tongue) else ():
                 for pattern in HEADED:
-                    index.setdefault(plain(pattern.format(words, labels[tongue])), set()).add(tick)
+                    index.setdefault(heading(pattern.format(words, labels[tongue])), set()).add(tick)
     return index
 
 
@@ -247,7 +247,7 @@ def untouched(table: Any, survey: Any) -> Any:
     known = {**{name: {tick} for name, tick in spellings(survey, {}, {}).items()}, **headings(survey, None)}
     groups: dict[str, list[str]] = {}
     for column in table.columns:
-        hits = known.get(str(column).lower()) or known.get(plain(str(column))) or set()
+        hits = known.get(str(column).lower()) or known.get(heading(str(column))) or set()
         if len(hits) == 1:
             groups.setdefault(next(iter(hits)).partition("__")[0], []).append(column)
     made: dict[str, Any] = {}
