@@ -357,9 +357,14 @@ def _shown(asked: Questionnaire, question: Question) -> str:
 
 
 def sniff(head: Head) -> float:
-    told = [set(row) for row in head.rows[:2]] if head.kind in ("text", "xlsx", "sav") else []
+    rows = [list(row) for row in head.rows[:2]] if head.kind in ("text", "xlsx", "sav") else []
+    told = [{re.sub(r"^(\w+)\. .*", r"\1", cell.strip()) for cell in row} | set(row) for row in rows]
     if any({"submitdate", "lastpage", "startlanguage"} <= row for row in told):
         return 0.95
+    if any(
+        len({"submitdate", "lastpage", "startlanguage", "seed", "startdate", "datestamp"} & row) > 2 for row in told
+    ):
+        return 0.7
     return 0.9 if any(set(list(words.values())[:4]) <= row for row in told[:1] for words in HEADINGS) else 0.0
 
 
@@ -378,17 +383,41 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         complete = pd.Series(["false" if nothing else "true" for nothing in empty], table.index, name="complete")
         table = pd.concat([table, complete], axis=1)
     marks.pop("submitdate", None)
+    table = _not_displayed(table, survey)
     table, entries = _own_words(untouched(table, survey), survey)
     tokens = {"token": survey.respondent} if survey.respondent and survey.respondent not in table else {}
     return Raw(
         table,
         bindings={**bindings, **marks, **{c: id for c, id in tokens.items() if c in table}},
         texts=texts,
-        codes=recoded(asked.questions, platform_codes),
+        codes=_answer_codes(table, asked, {id: column for column, id in bindings.items()}),
         personal=PERSONAL & set(table.columns) - set(tokens),
         technical=frozenset(name for name in table.columns if _technical(name)),
         first_row=first,
         entries=entries,
+    )
+
+
+def _answer_codes(table: pd.DataFrame, asked: Questionnaire, columns: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Our id → {code of LimeSurvey: ours}; 'A1' and 'AO01' are the answer 1 where LimeSurvey gave the codes itself."""
+    codes = {id: dict(known) for id, known in recoded(asked.questions, platform_codes).items()}
+    for question in asked.questions:
+        own = {option.code for option in question.options}
+        name = columns.get(question.id, question.id)
+        told = set(table[name].astype(str)) if own and name in table else set()
+        if not told & own:
+            given = {cell: match[1] for cell in told if (match := re.fullmatch(r"AO?0*(-?\d+)", cell))}
+            known = {cell: code for cell, code in given.items() if code in own}
+            codes[question.id] = {**known, **codes.get(question.id, {})}
+    return codes
+
+
+def _not_displayed(table: pd.DataFrame, survey: Any) -> pd.DataFrame:
+    """'N/A', which exports of full answers write for a question that was not shown; an open answer keeps its words."""
+    words = {id for id, one in survey.background.items() if one.kind in ("text", "identifier")}
+    hidden = {name: table[name].astype(str).eq("N/A") for name in table.columns if name not in words}
+    return table.assign(
+        **{name: table[name].mask(cells, mark("not_asked")) for name, cells in hidden.items() if cells.any()}
     )
 
 

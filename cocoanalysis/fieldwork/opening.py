@@ -10,10 +10,12 @@ import csv
 import io
 import itertools
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv
@@ -36,57 +38,106 @@ MAGIC = {
     b"$FL3": "sav",
     b"<sta": "dta",
 }
+FOREIGN = {  # kinds of file that are known and not read → what to do with them
+    b"\x1f\x8b": "is compressed (gzip) or an R file; unpack it, or write the table as CSV",
+    b"%PDF": "is a PDF; export the responses as CSV or XLSX",
+    b"ARRO": "is an Arrow (Feather) file; write the table as Parquet or CSV",
+    b"FEA1": "is a Feather file; write the table as Parquet or CSV",
+    b"RDX3": "is an R file; write the table as CSV",
+    b"7z\xbc\xaf": "is an archive; unpack it",
+    b"Rar!": "is an archive; unpack it",
+}
+SEPARATOR = b"sep="
+TABLES = (".csv", ".tsv", ".txt", ".xlsx")
 
 
 def opened(path: str | Path, options: Options) -> Source:
-    """The file with its kind, judged by its first bytes.
+    """The file with its kind, judged by its first bytes; of an archive, the one table in it.
 
     Raises
     ------
-    PlatformError : NoSuchFile, EmptyFile, LegacySpreadsheet, NotATable
+    PlatformError : NoSuchFile, EmptyFile, LegacySpreadsheet, NotATable, TooLarge, TruncatedFile
     """
     path = file_path(path, "A file of answers", PlatformError)
     if not path.is_file():
         raise PlatformError(f"There is no file {path}.", code="NoSuchFile")
-    with path.open("rb") as file:
+    source = Source(path, _kind(path.name, path.open("rb")), options)
+    if source.kind != "zip":
+        return source
+    parts = _checked_parts(source)
+    if any(part.filename == "xl/workbook.xml" for part in parts):
+        return replace(source, kind="xlsx")
+    member = _only_table(path, parts)
+    packed = replace(source, member=member)
+    packed = replace(packed, kind=_kind(member, _unpacked(packed)))
+    if packed.kind == "zip" and any(part.filename == "xl/workbook.xml" for part in _checked_parts(packed)):
+        return replace(packed, kind="xlsx")
+    if packed.kind != "text":
+        raise PlatformError(f"The file in {path.name} is no table in text; unpack it first.", code="NotATable")
+    return packed
+
+
+def _kind(name: str, file: BinaryIO) -> str:
+    """What a file is: text, zip, xlsx, parquet, sav, por or dta."""
+    with file:
         start = file.read(8)
     if not start.strip():
-        raise PlatformError(f"{path.name} is empty.", code="EmptyFile")
-    kind = MAGIC.get(start[:4], "text")
-    if kind == "text" and path.suffix.lower() in (".dta", ".por", ".sav", ".zsav"):
-        kind = path.suffix.lower()[1:].replace("zsav", "sav")
+        raise PlatformError(f"{name} is empty.", code="EmptyFile")
+    foreign = next((words for mark, words in FOREIGN.items() if start.startswith(mark)), None)
+    if foreign:
+        raise PlatformError(f"{name} {foreign}.", code="NotATable")
+    kind, suffix = MAGIC.get(start[:4], "text"), Path(name).suffix.lower()
+    if kind == "text" and suffix in (".dta", ".por", ".sav", ".zsav"):
+        kind = suffix[1:].replace("zsav", "sav")
     if kind == "ole":
         raise PlatformError(
-            f"{path.name} is an encrypted workbook or one of the old .xls kind, which cannot be read safely; open it "
-            f"in "
+            f"{name} is an encrypted workbook or one of the old .xls kind, which cannot be read safely; open it in "
             "a spreadsheet and save it as .xlsx without a password, or as CSV.",
             code="LegacySpreadsheet",
         )
-    if kind == "zip":
-        kind = _checked_workbook(path)
-    return Source(path, kind, options)
+    return kind
 
 
-def _checked_workbook(path: Path) -> str:
+def _checked_parts(source: Source) -> list[zipfile.ZipInfo]:
+    """What is in an archive, after a look at its unpacked size."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with source.open() as file, zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise PlatformError(f"{path.name} is a damaged archive; export it again.", code="TruncatedFile") from error
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise _damaged_archive(source.path) from error
     unpacked = sum(part.file_size for part in parts)
-    if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(path.stat().st_size, 10_000):
+    if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(source.path.stat().st_size, 10_000):
         raise PlatformError(
-            f"{path.name} would unpack to {unpacked:,} bytes, which no questionnaire export needs; it is not opened. "
-            "Save large exports as CSV.",
+            f"{source.path.name} would unpack to {unpacked:,} bytes, which no questionnaire export needs; it is not "
+            "opened. Save large exports as CSV.",
             code="TooLarge",
         )
-    if not any(part.filename == "xl/workbook.xml" for part in parts):
+    return parts
+
+
+def _only_table(path: Path, parts: Sequence[zipfile.ZipInfo]) -> str:
+    """The table of an archive, as Qualtrics, Google Forms and ODK pack it; tables of repeats are named after it."""
+    tables = [part for part in parts if part.filename.lower().endswith(TABLES)]
+    stems = [PurePosixPath(part.filename).stem for part in tables]
+    own = [part for part, stem in zip(tables, stems) if all(one.startswith(stem) for one in stems)]
+    if len(own) != 1 or own[0].flag_bits & 1:
         raise PlatformError(
-            f"{path.name} is an archive, not a table; unpack it and read the file inside "
-            f"({listed(p.filename for p in parts[:5])}).",
+            f"{path.name} is an archive, and which table in it holds the responses cannot be told; unpack it and read "
+            f"the file inside ({listed(part.filename for part in parts[:5])}).",
             code="NotATable",
         )
-    return "xlsx"
+    return own[0].filename
+
+
+def _unpacked(source: Source) -> BinaryIO:
+    try:
+        return source.open()
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
+        raise _damaged_archive(source.path) from error
+
+
+def _damaged_archive(path: Path) -> PlatformError:
+    return PlatformError(f"{path.name} is a damaged archive; export it again.", code="TruncatedFile")
 
 
 def head(source: Source, n: int = 6) -> Head:
@@ -116,16 +167,25 @@ def decoded(source: Source) -> bytes:
     ------
     PlatformError : EncodingError, NulByte, with the place in bytes
     """
-    raw = source.path.read_bytes()
+    with source.open() as file:
+        raw = file.read()
     encoding = source.options.encoding or _encoding(raw)
+    if encoding == "utf-8" and (nul := raw.find(b"\x00")) >= 0:
+        raise _nul(source, nul)
     raw = _as_utf8(raw, encoding, source)
+    if raw.startswith(SEPARATOR):  # a line for Excel that says 'sep=;'
+        raw = raw[raw.find(b"\n") + 1 :]
     if (nul := raw.find(b"\x00")) >= 0:
-        raise PlatformError(
-            f"{source.path.name} holds a NUL byte at byte {nul}: it is damaged, no text, or UTF-16 without its mark "
-            "(then say encoding='utf-16-le').",
-            code="NulByte",
-        )
+        raise _nul(source, nul)
     return raw
+
+
+def _nul(source: Source, place: int) -> PlatformError:
+    return PlatformError(
+        f"{source.path.name} holds a NUL byte at byte {place}: it is damaged, no text, or UTF-16 without its mark "
+        "(then say encoding='utf-16-le').",
+        code="NulByte",
+    )
 
 
 def _as_utf8(raw: bytes, encoding: str, source: Source) -> bytes:
@@ -147,14 +207,16 @@ def _as_utf8(raw: bytes, encoding: str, source: Source) -> bytes:
 
 def first_lines(source: Source, size: int = 200_000) -> bytes:
     """The first whole lines of a text, as UTF-8."""
-    with source.path.open("rb") as file:
-        start = file.read(size)
-    if source.path.stat().st_size <= size:
+    with source.open() as file:
+        start = file.read(size + 1)
+    if len(start) <= size:
         return decoded(source)
+    start = start[:size]
     encoding = source.options.encoding or _encoding(start)
     try:
         decoder = codecs.getincrementaldecoder(encoding)()
         text = decoder.decode(start).removeprefix("\ufeff").encode()
+        text = text[text.find(b"\n") + 1 :] if text.startswith(SEPARATOR) else text
     except (UnicodeDecodeError, LookupError):
         return decoded(source)[:size]  # which says where the fault is
     return text[: text.rfind(b"\n") + 1] or text
@@ -268,9 +330,11 @@ def unique_names(header: Sequence[str], source: Source) -> list[str]:
 
 
 def _named_only(table: pa.Table, source: Source) -> pa.Table:
-    """The table without nameless columns, which must be empty."""
+    """The table without nameless columns, which must be empty; row numbers, as R and pandas write them, may stay."""
     for name in [name for name in table.column_names if name.startswith("#")]:
         column = table[name].unify_dictionaries()
+        if name == "#1" and _counts(column):
+            continue
         if column.num_chunks and any(text for text in column.chunk(0).dictionary.to_pylist()):
             raise PlatformError(
                 f"Column {name[1:]} of {source.path.name} has cells but no name in the first row; give it one.",
@@ -280,6 +344,12 @@ def _named_only(table: pa.Table, source: Source) -> pa.Table:
     return table
 
 
+def _counts(column: pa.ChunkedArray) -> bool:
+    """Whether a column only numbers its rows, from 0 or from 1."""
+    told = column.cast(pa.string()).to_pylist()
+    return bool(told) and any(told == [str(row) for row in range(start, start + len(told))] for start in (0, 1))
+
+
 def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformError:
     """Which record of a broken file is to blame; its content is not shown."""
     number = 0
@@ -287,10 +357,10 @@ def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformErro
         if len(row) != width:
             if text.count(b'"') % 2:
                 break
+            title = " If the first row is a title, remove the rows above the header." if width < 3 else ""
             return PlatformError(
                 f"Row {number} of {source.path.name} has {len(row)} cells where the header has {width}: a delimiter "
-                f"or a "
-                "quotation mark is missing or too many there. Correct that row in the export.",
+                f"or a quotation mark is missing or too many there. Correct that row in the export.{title}",
                 code="RaggedRow",
             )
     if text.count(b'"') % 2 == 0:
@@ -318,14 +388,27 @@ def workbook_rows(source: Source) -> Iterator[list[str]]:
             yield [*row, *[""] * (width - len(row))] if len(row) < width or any(row[width:]) else row[:width]
 
 
+def sheet_heads(source: Source, n: int = 3) -> list[tuple[str, list[list[str]]]]:
+    """The first rows of each sheet that has cells, by its name; a workbook's own charts are left out."""
+    import openpyxl
+
+    with source.open() as file:
+        try:
+            names = [sheet.title for sheet in openpyxl.load_workbook(file, read_only=True).worksheets]
+        except Exception:  # its rows say what is wrong with it
+            return []
+    sheets = [replace(source, sheet=place) for place in range(len(names))]
+    return [(name, list(itertools.islice(workbook_rows(sheet), n))) for name, sheet in zip(names, sheets)]
+
+
 def _sheet_rows(source: Source) -> Iterator[tuple[Any, ...]]:
     """The first sheet's rows of cells; whatever openpyxl stumbles over becomes one named error."""
     import openpyxl
 
-    with source.path.open("rb") as file:
+    with source.open() as file:
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            yield from book.worksheets[0].iter_rows(values_only=True)
+            yield from book.worksheets[source.sheet].iter_rows(values_only=True)
         except Exception as error:  # openpyxl lets errors of its XML and zip layers through, of many kinds
             raise PlatformError(
                 f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}): it is damaged, or "

@@ -24,12 +24,14 @@ Either door may be missing (None). Heavy libraries are imported inside the funct
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import pkgutil
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.responses.ledger import Entry
@@ -47,11 +49,23 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was opened safely: ``kind`` is text, xlsx, parquet, sav, por or dta."""
+    """A file that was opened safely: ``kind`` is text, xlsx, parquet, sav, por or dta.
+
+    ``member`` is the table's name in an archive, ``sheet`` the number of a workbook's sheet.
+    """
 
     path: Path
     kind: str
     options: Options = Options()
+    member: str = ""
+    sheet: int = 0
+
+    def open(self) -> BinaryIO:
+        """The bytes of the file, or of the table in the archive (unpacked in memory, never onto the disk)."""
+        if not self.member:
+            return self.path.open("rb")
+        with zipfile.ZipFile(self.path) as archive:
+            return io.BytesIO(archive.read(self.member))
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,8 @@ class Raw:
     personal : columns that identify a person; dropped unless asked for
     technical : columns that are no questions; left out without being listed as unmatched
     aliases : other name of a column, by which a code map may know it (Qualtrics' ImportId) → column
+    spaced : blanks separate the answers where a cell lists several
+    rows : what else the rows may be than responses (events, say); those without an answer to the survey leave
     first_row : number of the first row of answers in the file, for messages
     entries : ledger lines about what the platform's reader did
     """
@@ -96,6 +112,8 @@ class Raw:
     personal: frozenset[str] = frozenset()
     technical: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    spaced: bool = False
+    rows: str = ""
     first_row: int = 2
     entries: tuple[Entry, ...] = ()
 

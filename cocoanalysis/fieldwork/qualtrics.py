@@ -337,8 +337,8 @@ OWN = {"progress", "recordedDate", "distributionChannel", "responseSet"}
 NO_QUESTION = re.compile(
     r"QID\S*_[0-9a-f]{32}\w*"
     r"|.* - (Parent Topics?|Topics?|Topic Hierarchy.*|Sentiment.*|Topic Sentiment.*|Actionability|Effort.*|Emotion.*)"
-    r"|.*_(First Click|Last Click|Page Submit|Click Count)|.*_DO(_.*)?"
-    r"|Q_(Recaptcha\w*|Duplicate\w*|RelevantID\w*|BallotBox\w*|TotalDuration|URL|Unanswered\w*|StraightliningC\w*)"
+    r"|.*_(First[ _]Click|Last[ _]Click|Page[ _]Submit|Click[ _]Count)|.*_DO(_.*)?"
+    r"|SC\d+|SC_\w+|Q_(Recaptcha\w*|Duplicate\w*|RelevantID\w*|BallotBox\w*|TotalDuration|URL|Unanswered\w*|StraightliningC\w*)"
 )
 IMPORT_ID = re.compile(r"""\{.*['"]ImportId['"]\s*:\s*u?['"](?P<id>[^'"]+)['"].*\}""", re.DOTALL)
 ZONE = re.compile(r"""['"]timeZone['"]\s*:\s*u?['"](?P<zone>[^'"]+)['"]""")

@@ -7,6 +7,8 @@ a value or a missing reason, rules about rows are applied, and each change gets 
 from __future__ import annotations
 
 import hashlib
+import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cocoanalysis.errors import Diagnostic, PlatformError, ResponseError, listed, one_of
-from cocoanalysis.fieldwork.opening import head, opened
+from cocoanalysis.fieldwork.opening import head, opened, sheet_heads
 from cocoanalysis.fieldwork.platforms import (
     CodeMap,
     Head,
@@ -41,10 +43,13 @@ from cocoanalysis.responses.matching import (
     allowed_answers,
     bind,
     factorised,
+    heading,
+    known_ids,
     mark,
     mixed,
     plain,
     plain_texts,
+    question_index,
     renamed,
     understand,
 )
@@ -132,6 +137,7 @@ def read_responses(
     source = opened(path, Options(language, encoding, delimiter, keep_personal))
     if language is not None:
         one_of(language, survey.languages, "language of the survey", error=ResponseError, code="UnknownLanguage")
+    source, told = _sheet(source, survey)
     first = head(source)
     door = sniffed(first) if platform == "auto" else named(platform)
     if door.read is None:
@@ -144,6 +150,8 @@ def read_responses(
     reading = Reading(raw, survey, mapped, source, tuple(empty), invalid)
     found = "sniffed" if platform == "auto" else "named"
     reading.line("read", f"read {source.path.name} as {door.name} ({found}), sha256 {digest[:12]}", rows=len(raw))
+    if told:
+        reading.line("read", told)
     reading.entries += raw.entries
     reading.diagnostics += doubts
     reading.columns()
@@ -153,12 +161,38 @@ def read_responses(
             "answered, and with all responses, not only the complete ones.",
             code="NoResponses",
         )
+    reading.outside()
     reading.timed()
     reading.statuses()
     reading.turned_back(list(already_reversed))
     reading.unasked()
     reading.repeated(duplicates)
     return reading.responses(_provenance(reading, sample))
+
+
+def _sheet(source: Source, survey: Any) -> tuple[Source, str]:
+    """The sheet of a workbook that asks most of the survey's questions, and a line for the ledger if there are more."""
+    heads = sheet_heads(source) if source.kind == "xlsx" else []
+    if len(heads) < 2:
+        return source, ""
+    known = {*(id.lower() for id in known_ids(survey)), *question_index(survey), *spellings(survey, {}, {})}
+    counts = [
+        max((sum(bool(_names_of(cell) & known) for cell in set(row)) for row in rows), default=0) for _, rows in heads
+    ]
+    best = counts.index(max(counts))
+    if counts.count(counts[best]) > 1 and counts[best] > 0:
+        twins = [name for (name, _), count in zip(heads, counts) if count == counts[best]]
+        raise PlatformError(
+            f"{source.path.name} has several sheets with the survey's questions ({listed(map(repr, twins))}); save the "
+            "one to read as a file of its own.",
+            code="AmbiguousSheet",
+        )
+    return replace(source, sheet=best), f"sheet '{heads[best][0]}' of {len(heads)} read"
+
+
+def _names_of(cell: str) -> set[str]:
+    """What a header cell may be called: itself, as a text, and without the groups before it."""
+    return {cell.strip().lower(), heading(cell), re.split(r"[/.\[\]-]", cell.strip().rstrip("]"))[-1].lower()}
 
 
 def _unlikely(door: Platform, head: Head) -> list[Diagnostic]:
@@ -371,7 +405,10 @@ class Reading:
             code = ticks(self.survey)[name][1]
             return one_answer(text, question, code, language=language, empty=self.empty)
         codes, labels = self._codes(question.id), self.raw.labels.get(column)
-        return listed_answers(text, question, language=language, codes=codes, labels=labels, empty=self.empty)
+        spaced = self.raw.spaced
+        return listed_answers(
+            text, question, language=language, codes=codes, labels=labels, empty=self.empty, spaced=spaced
+        )
 
     def _codes(self, id: str) -> dict[str, str]:
         """Code of the platform → our code, from the platform's module and the code map."""
@@ -584,8 +621,13 @@ class Reading:
             words = "Some times have an offset from UTC and some have none, so no duration can be told."
             self.diagnostics.append(Diagnostic("MixedTimeZones", words, "warning"))
             return
-        start, end = (pd.to_datetime(one, utc=True, format="ISO8601", errors="coerce") for one in times)
-        seconds = (end - start).dt.total_seconds()
+        seconds = _seconds(*times)
+        if seconds is None:
+            words = (
+                "The times in 'started' and 'ended' may be read with the day or the month first; no duration is told."
+            )
+            self.diagnostics.append(Diagnostic("AmbiguousDates", words, "warning"))
+            return
         wrong = (seconds < 0).to_numpy()
         if wrong.any():
             words = (
@@ -600,6 +642,15 @@ class Reading:
         self.line("read", "seconds made from started and ended", rows=int((~absent).sum()))
 
     # Rules about rows ---------------------------------------------------------------------------
+
+    def outside(self) -> None:
+        """Rows of other events or forms leave, when they hold no answer to this survey."""
+        if self.raw.rows:
+            own = [one for one in self.survey.background.values() if one.kind != "identifier"]
+            background = [name for one in own for name in one.columns]
+            asked = [name for name in [*self.survey.items, *background] if name in self.why]
+            empty = np.logical_and.reduce([self.why[name] >= 0 for name in asked])
+            self._leave(empty, f"rows of other {self.raw.rows}, without an answer to this survey, left out")
 
     def statuses(self) -> None:
         """Previews, tests, spam and refusals to take part leave; partial responses stay and are counted."""
@@ -777,6 +828,40 @@ class Reading:
         if nobody:
             yield Diagnostic("EmptyItem", f"Nobody answered {listed(nobody)}.", "warning")
         yield from key_check(responses).diagnostics
+
+
+def _seconds(started: pd.Series, ended: pd.Series) -> pd.Series | None:
+    """Seconds from one time to the other, missing where one cannot be read; None where the day may be the month."""
+    start, end = (pd.to_datetime(one, utc=True, format="ISO8601", errors="coerce") for one in (started, ended))
+    told = started.notna() & ended.notna()
+    if (start.notna() & end.notna())[told].any() or not told.any():
+        return (end - start).dt.total_seconds()
+    found = []
+    for order in ({"dayfirst": True}, {"dayfirst": False}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a day that cannot be a month
+            read = [
+                pd.to_datetime(one[told], utc=True, errors="coerce", format=_order(one[told], **order))
+                for one in (started, ended)
+            ]
+        found.append((read[1] - read[0]).dt.total_seconds().reindex(started.index))
+    whole = [one for one in found if one[told].notna().all()]
+    if len(whole) == 2 and not whole[0].equals(whole[1]):
+        return None
+    return max(found, key=lambda one: int(one.notna().sum()))
+
+
+def _order(times: pd.Series, dayfirst: bool) -> str:
+    """The pattern of times that are no ISO dates, with the day or the month first, from the first of them."""
+    first = str(times.iloc[0])
+    day, _, clock = first.partition(" ")
+    mark = next((one for one in "/.-" if one in day), "/")
+    parts = ["%d", "%m"] if dayfirst else ["%m", "%d"]
+    year = "%Y" if re.search(r"\d{4}", day) else "%y"
+    hour = "%I" if re.search(r"[AP]M", clock) else "%H"
+    colon = "." if re.match(r"\d+\.\d", clock) else ":"
+    pattern = mark.join([*parts, year]) + " " + colon.join([hour, "%M", "%S"][: clock.count(colon) + 1])
+    return pattern + (" %p" if hour == "%I" else "")
 
 
 def asked_order(survey: Any) -> list[str]:

@@ -36,7 +36,7 @@ from cocoanalysis.fieldwork.questionnaire import (
     written,
 )
 from cocoanalysis.instrument.model import in_language
-from cocoanalysis.responses.matching import mark
+from cocoanalysis.responses.matching import known_ids, mark
 from cocoanalysis.responses.multiple import untouched
 
 COLUMNS = [
@@ -63,6 +63,7 @@ NAME, FORM, HEADER, TYPE, LABEL, CHOICES, HINT, VALIDATION, LOWEST, HIGHEST, IDE
 LOGIC, REQUIRED, MATRIX, NOTE = COLUMNS[11], COLUMNS[12], COLUMNS[15], COLUMNS[17]
 TECHNICAL = re.compile(r"redcap_(event_name|repeat_instrument|repeat_instance|data_access_group)|.*_timestamp")
 LABELS = re.compile(r"Event Name|Repeat (Instrument|Instance)|Data Access Group|Survey Timestamp")
+EVENTS = r"redcap_(event_name|repeat_instrument|repeat_instance)|Event Name|Repeat (Instrument|Instance)"
 PERSONAL = frozenset({"redcap_survey_identifier", "Survey Identifier"})
 
 
@@ -239,7 +240,9 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         table = table.drop(columns=done)
     table = untouched(table.replace({"[not completed]": mark("not_reached")}), survey)
     table = pd.concat([table, pd.DataFrame(extra, index=table.index)], axis=1)
-    ids = {name: "response" for name in ("record_id", "Record ID") if name in table}
+    record = next(iter(table.columns), "")  # the record's id stands first, whatever it is called
+    ids = {record: "response"} if record not in known_ids(survey) else {}
+    others = [name for name in table.columns if re.fullmatch(EVENTS, name)]
     asked = questionnaire(survey)
     return Raw(
         table,
@@ -248,6 +251,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         codes=recoded(asked.questions, platform_codes),
         personal=PERSONAL & set(table.columns),
         technical=frozenset(name for name in table.columns if TECHNICAL.fullmatch(name) or LABELS.match(name)),
+        rows="events or repeating instruments" if others else "",
     )
 
 

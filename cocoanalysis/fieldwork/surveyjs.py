@@ -17,7 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cocoanalysis.fieldwork.opening import text_table
+import pandas as pd
+
+from cocoanalysis.errors import PlatformError
+from cocoanalysis.fieldwork.opening import cell_text, decoded, text_table
 from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
@@ -42,6 +45,7 @@ TYPES = {
     "text": "comment",
 }
 DEFAULT = "en"  # the language that SurveyJS means by 'default'
+ELEMENT = re.compile(r"(?P<list>[a-z][a-z0-9]{0,18})\.\d+")
 NESTED = re.compile(rf"[a-z][a-z0-9]{{0,18}}({SELF})?\.(?P<id>[a-z][a-z0-9]{{0,18}}({SELF})?)")
 
 
@@ -196,18 +200,73 @@ def _column(section: Section, question: Question) -> str:
 
 
 def sniff(head: Head) -> float:
+    if head.kind == "text" and head.columns and head.columns[0].lstrip("\ufeff \t").startswith(("{", "[")):
+        return 0.6
     found = [match for name in head.columns if (match := NESTED.fullmatch(name))]
     return 0.5 if head.kind == "text" and len(found) > 2 else 0.0
 
 
 def read(source: Source, survey: Any, options: Options) -> Raw:
-    """Flattened results: `mobilising.mob1` is mob1, and both forms of address are joined."""
-    table = text_table(source).to_pandas().astype(object)
+    """Results as JSON, or flattened: `mobilising.mob1` is mob1, and both forms of address are joined."""
+    table = _table(source)
     known = {*known_ids(survey), *(id + SELF for id in known_ids(survey))}
     matches = ((name, NESTED.fullmatch(name)) for name in table.columns)
     names = {name: match["id"] for name, match in matches if match and match["id"] in known}
     table = table.rename(columns=names)
     return Raw(table, bindings=both_addresses(table.columns, survey), aliases=names)
+
+
+def _table(source: Source) -> pd.DataFrame:
+    """Results as text: a CSV, a JSON list of results (also under a name), or one result a line."""
+    text = decoded(source).decode()
+    if not text.lstrip().startswith(("{", "[")):
+        return _arrays(text_table(source).to_pandas().astype(object))
+    try:
+        rows = [_flat(row) for row in _results(text)]
+    except (ValueError, RecursionError) as error:
+        raise PlatformError(
+            f"{source.path.name} is no list of SurveyJS results in JSON ({type(error).__name__}); export it again.",
+            code="NotATable",
+        ) from error
+    table = pd.DataFrame(rows, dtype=object)
+    return _arrays(table.where(table.notna(), ""))
+
+
+def _results(text: str) -> list[dict[str, Any]]:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        told = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if isinstance(told, dict):
+        lists = [value for value in told.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+        told = lists[0] if len(lists) == 1 else [told]
+    if not all(isinstance(row, dict) for row in told):
+        raise ValueError("a result is no object")
+    return list(told)
+
+
+def _flat(result: Mapping[str, Any]) -> dict[str, str]:
+    """One result with `matrix.row` for nested answers, and text for every value."""
+    cells: dict[str, str] = {}
+    for name, value in result.items():
+        if isinstance(value, dict):
+            cells |= {f"{name}.{key}": told for key, told in _flat(value).items()}
+        else:
+            cells[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else cell_text(value)
+    return cells
+
+
+def _arrays(table: pd.DataFrame) -> pd.DataFrame:
+    """`q.0`, `q.1`, …, into which some programs flatten a list of answers, as the list that they were."""
+    groups: dict[str, list[str]] = {}
+    for name in table.columns:
+        if match := ELEMENT.fullmatch(name):
+            groups.setdefault(match["list"], []).append(name)
+    for name, columns in groups.items():
+        if name not in table and [f"{name}.{place}" for place in range(len(columns))] == columns:
+            told = [json.dumps([cell for cell in row if cell]) for row in table[columns].to_numpy()]
+            table = table.drop(columns=columns).assign(**{name: [text if text != "[]" else "" for text in told]})
+    return table
 
 
 register(Platform("surveyjs", sniff=sniff, read=read, write=write, suffix=".json", title="SurveyJS"))

@@ -38,6 +38,9 @@ SET_BY_LINK = {"en": "Set by the link.", "da": "Sættes af linket.", "de": "Wird
 MARKS = {
     "start": "started",
     "end": "ended",
+    "starttime": "started",
+    "endtime": "ended",
+    "duration": "seconds",
     "_id": "response",
     "KEY": "response",
     "meta/instanceID": "response",
@@ -45,7 +48,7 @@ MARKS = {
 }
 OURS = {"SubmissionDate", "_submission_time", "_uuid", "_id", "KEY", "instanceID", "meta/instanceID", "meta-instanceID"}
 TECHNICAL = re.compile(
-    r"_(index|parent_index|parent_table_name|tags|notes|status|validation_status|submitted_by)|__.*|deviceid|DeviceID"
+    r"_(index|parent_index|parent_table_name|tags|notes|status|validation_status|submitted_by)|__.*|deviceid|DeviceID|device_info"
     r"|note_(introduction|thanks)|formdef_version|FormVersion|.*instanceName|.*Attachments.*|ReviewState|Edits|Status|.*rootUuid"
 )
 PERSONAL = frozenset(
@@ -230,6 +233,7 @@ def read(source: Source, survey: Any, options: Options) -> Raw:
         codes=recoded(questionnaire(survey).questions, platform_codes),
         personal=PERSONAL & set(table.columns),
         technical=frozenset(name for name in table.columns if name in OURS or TECHNICAL.fullmatch(name)),
+        spaced=True,
     )
 
 

@@ -96,8 +96,9 @@ def listed_answers(
     codes: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     empty: Iterable[str] = (),
+    spaced: bool = False,
 ) -> Chosen:
-    """What a cell means that lists all answers given."""
+    """What a cell means that lists all answers given; ``spaced`` says that blanks separate words, as they do codes."""
     if text.startswith(MARK):
         return Chosen(reason=text[1:])
     told = plain(text)
@@ -109,7 +110,7 @@ def listed_answers(
         found = [words.get(plain(name)) for name in names]
         parts = None if None in found else [one for one in found if one]
     else:
-        parts = _parts(plain(re.sub(r"[\r\n\t]+", ";", text.strip())), words, bare)
+        parts = _parts(plain(re.sub(r"[\r\n\t]+", ";", text.strip())), words, set(words) if spaced else bare)
     if parts is None:
         return Chosen(fault="a text that is no list of this question's answers")
     reasons, chosen = {one[1:] for one in parts if one[0] == MARK}, {one for one in parts if one[0] != MARK}
