@@ -576,12 +576,16 @@ def _site(output: Path, survey: str | None, responses: Path | None, seed: int) -
     import matplotlib as mpl
 
     mpl.use("agg")
-    from cocoanalysis.report.site import BUNDLED, write_site
+    from cocoanalysis.report.site import BUNDLED, missing_points, write_site
 
     if responses is not None and not responses.is_file():
         raise CocoError(f"There is no file {responses}.", code="NoSuchFile")
     surveys = BUNDLED if survey is None else (survey,)
-    return write_site(output, surveys, responses=responses, seed=seed, progress=progress)
+    index = write_site(output, surveys, responses=responses, seed=seed, progress=progress)
+    for name, points in missing_points(index).items():
+        lacking = f"missing: {'; '.join(points)}" if points else "nothing is missing"
+        say(f"{name}, held against the contents of a rigorous analysis: {lacking}.")
+    return index
 
 
 def progress(steps: Any, what: str) -> Any:

@@ -102,6 +102,11 @@ def write_site(
     return target / "index.html"
 
 
+def missing_points(index: Path) -> dict[str, list[str]]:
+    """What a written site lacks of a rigorous analysis, survey by survey; an empty list where nothing is missing."""
+    return dict(json.loads((index.parent / MANIFEST).read_text("utf-8"))["missing"])
+
+
 class Writer:
     """Writes below one folder and remembers what it wrote, so that the next run can clear up."""
 
@@ -125,6 +130,7 @@ class Writer:
             "python": platform.python_version(),
             "libraries": {library: version(library) for library in LIBRARIES},
             "surveys": {page.name: page.facts for page in pages},
+            "missing": {page.name: [CONTENTS[key] for key in page.missing] for page in pages},
             "files": dict(sorted(self.written.items())),
         }
         files.write(self.folder / MANIFEST, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

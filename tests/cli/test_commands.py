@@ -112,7 +112,10 @@ def test_report_on_the_real_survey(tmp_path, capsys):
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip().endswith("index.html")
     assert (tmp_path / "a folder" / "unit-climate.html").is_file()
-    assert done.stderr == ""
+    told = "unit-climate, held against the contents of a rigorous analysis: missing: "
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+    assert "Specification curve" in done.stderr  # its plan names no alternatives
 
 
 def test_new_compare_and_check_a_survey_of_ones_own(tmp_path):
@@ -195,7 +198,8 @@ def test_report_needs_the_core_only_and_neither_plan_nor_terminal(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "site" / "index.html")
-    assert done.stderr == ""
+    assert done.stderr.startswith(f"{plan.parent.name}, held against the contents of a rigorous analysis: missing: ")
+    assert done.stderr.count("\n") == 1
     page = (tmp_path / "site" / f"{plan.parent.name}.html").read_text("utf-8")
     assert "Specification curve: missing" in page
 

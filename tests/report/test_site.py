@@ -153,3 +153,12 @@ def test_pages_are_readable_at_every_width_and_ask_nothing_of_the_network(made, 
             page.evaluate(loaded)
             page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
             assert page.evaluate("getComputedStyle(document.querySelector('h1')).fontWeight") == "700"
+
+
+def test_the_site_lists_the_points_of_a_rigorous_analysis_that_it_lacks(made, tmp_path):
+    lacking = site.missing_points(made(tmp_path))["made"]
+    assert CONTENTS["fit"] in lacking  # its exhibit was refused
+    assert CONTENTS["rivals"] in lacking  # its exhibit does not apply
+    assert CONTENTS["equations"] not in lacking
+    text = page(tmp_path / "made.html").text_content()
+    assert all(f"{point}: missing" in text for point in lacking)
