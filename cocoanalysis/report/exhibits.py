@@ -148,6 +148,8 @@ def missing(study: Study) -> Iterator[Any]:
     )
     yield plots.missing(study.responses, study.factor_items)
     yield tables.missing(study.missingness)
+    if study.survey.address is not None and study.survey.address.column in study.responses.frame:
+        yield plots.missing_map(study.missingness, study.survey.address.column)
     patterns = coco.missingness(study.responses, study.factor_items).patterns()
     yield tables.framed(
         patterns.head(10), title="Patterns of missing answers", id="coco-patterns", source=study.responses

@@ -21,7 +21,7 @@ from matplotlib.patches import Patch
 
 from cocoanalysis.errors import ModelError, ResponseError, listed
 from cocoanalysis.report.given import having, ledger_of, other, tidied
-from cocoanalysis.report.labels import figure_text, item_label, label, phrase
+from cocoanalysis.report.labels import figure_text, item_label, label, phrase, plain
 from cocoanalysis.report.origin import origin_of, remember
 from cocoanalysis.report.tables import labelled, missing_by_reason, sorted_loadings, written
 from cocoanalysis.responses.disclosure import Policy, free
@@ -452,6 +452,45 @@ def path(result: Any, ax: Axes | None = None) -> Axes:
     ax = _axes(ax, height=5, width=8.5)
     draw(ax, result)
     return _signed(ax, result, getattr(result, "title", "Path diagram"))
+
+
+def missing_map(result: Any, by: str, ax: Axes | None = None) -> Axes:
+    """Heat map of missing answers: constructs × groups, the share of unanswered questions written in.
+
+    Parameters
+    ----------
+    result : from ``coco.missingness``
+    by : a background question, such as 'role'
+
+    Of real answers, cells that rest on fewer people than the threshold are left empty.
+    """
+    frame = result.across(by)
+    sizes = frame.attrs["n"]
+    shares = frame.to_numpy(dtype=float)
+    if not free(result.provenance):
+        counts = np.array([sizes[str(name)] for name in frame.columns])
+        few = np.minimum(shares * counts, (1 - shares) * counts) < Policy().cell
+        shares = np.where(few | (counts < Policy().cell), np.nan, shares)
+    ax = _axes(ax, height=1.8 + 0.3 * len(frame), width=4.5 + 1.3 * len(frame.columns))
+    most = max(float(np.nanmax(shares, initial=0)), 0.01)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1.25 * most, aspect="auto")
+    words = [_answer_label(result, by, name) for name in frame.columns]
+    ax.set_xticks(range(len(words)), [f"{figure_text(word, 18)}\n(n = {sizes[str(name)]})" for word, name in
+                                      zip(words, frame.columns)], fontsize=8)  # fmt: skip
+    ax.set_yticks(range(len(frame)), [figure_text(label(result, name), 34) for name in frame.index], fontsize=8)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    for (row, column), value in np.ndenumerate(shares):
+        if np.isfinite(value):
+            colour = "white" if value > 0.8 * most else "black"
+            ax.text(column, row, written(value, "percent"), ha="center", va="center", fontsize=8, color=colour)
+    return _signed(ax, result, f"Share of questions without an answer, by {label(result, by)}")
+
+
+def _answer_label(result: Any, question: str, code: object) -> str:
+    """What an answer to a background question is called in the survey's words."""
+    asked = getattr(result.survey, "background", {}).get(question)
+    return plain(code if asked is None else asked.labels("en").get(str(code), code))
 
 
 # --- parts -------------------------------------------------------------------------------------

@@ -223,6 +223,26 @@ class Missingness(Result):
         ]
         return pd.DataFrame(rows).fillna(0.0)
 
+    def across(self, group: str) -> pd.DataFrame:
+        """Share of missing answers, constructs × groups (such as roles), with the size of the groups in ``attrs``.
+
+        Raises
+        ------
+        ResponseError : UnknownVariable
+        """
+        sizes = self.by(group).set_index(group)["n"]
+        members = {name: (self.background[group] == name).fillna(False).to_numpy(dtype=bool) for name in sizes.index}
+        absent = self.reasons.notna()
+        owned = {id: [item for item in one.items if item in absent] for id, one in self.survey.constructs.items()}
+        shares = {
+            id: {name: absent.loc[rows, items].to_numpy().mean() for name, rows in members.items()}
+            for id, items in owned.items()
+            if items
+        }
+        frame = pd.DataFrame.from_dict(shares, orient="index").rename_axis(index="construct", columns=group)
+        frame.attrs["n"] = {str(name): int(size) for name, size in sizes.items()}
+        return frame
+
     def patterns(self, limit: int = 20) -> pd.DataFrame:
         """The commonest patterns: n, share, n_missing, missing (the items without an answer, or 'none')."""
         absent = self.reasons.notna().to_numpy()

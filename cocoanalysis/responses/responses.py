@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,7 +146,16 @@ class Responses(Result):
         made = {one.id: scored(one, self._keyed_answers, self.survey) for one in recipes}
         values = pd.DataFrame({id: value for id, (value, _) in made.items()}, index=self.answers.index)
         used = pd.DataFrame({id: count for id, (_, count) in made.items()}, index=self.answers.index)
-        return Scores(values, used, recipes, self.survey, self.ledger, self.provenance, self.diagnostics)
+        ledger = ledgers.table([*self.entries, *self._turned(recipes)])
+        return Scores(values, used, recipes, self.survey, ledger, self.provenance, self.diagnostics)
+
+    def _turned(self, recipes: Iterable[Any]) -> Iterator[Entry]:
+        """A line of the ledger for the reverse-keyed items of each score, which are turned round once."""
+        for one in recipes:
+            items = [id for id in one.items if self.survey.items[id].key < 0]
+            if items:
+                cells = sum(int(self.answers[id].notna().sum()) for id in items)
+                yield entry("recode", f"{one.id}: {listed(items)} turned round by the key", len(self), cells=cells)
 
     def _keyed_answers(self, ids: Sequence[str]) -> np.ndarray:
         return self.items(ids, keyed=True).to_numpy()

@@ -75,6 +75,12 @@ def simple_slopes():
 EIGENVALUES = pd.DataFrame({"rank": [1, 2, 3], "observed": [2.2, 0.9, 0.4], "simulated": [1.2, 1.0, 0.8]})
 
 
+def missing_across(provenance="synthetic"):
+    frame = pd.DataFrame({"lead": [0.02, 0.30], "participant": [0.25, 0.40]}, index=["mobilising", "soft"])
+    frame.attrs["n"] = {"lead": 100, "participant": 300}
+    return Made(survey=make_survey(), provenance=provenance, across=lambda by: frame)
+
+
 @pytest.fixture
 def drawn(responses, explored, verdicts, ladder):
     """Every figure once."""
@@ -83,6 +89,7 @@ def drawn(responses, explored, verdicts, ladder):
     return {
         "likert": lambda ax=None: plots.likert(responses, "practices", ax=ax),
         "missing": lambda ax=None: plots.missing(responses, ax=ax),
+        "missing map": lambda ax=None: plots.missing_map(missing_across(), "role", ax=ax),
         "flow": lambda ax=None: plots.flow(responses, ax=ax),
         "correlations": lambda ax=None: plots.correlations(responses, ax=ax),
         "scree": lambda ax=None: plots.scree(Made(EIGENVALUES, n_factors=1), ax=ax),
@@ -100,6 +107,7 @@ def drawn(responses, explored, verdicts, ladder):
 FIGURES = [
     "likert",
     "missing",
+    "missing map",
     "flow",
     "correlations",
     "scree",
@@ -213,3 +221,10 @@ def test_colours_stay_apart_in_grey():
     """Verdicts that share a grey differ in marker or in fill."""
     looks = {name: (marker, face == "white") for name, (_, marker, face) in plots.VERDICTS.items()}
     assert len(set(looks.values())) == len(looks)
+
+
+def test_the_map_of_missing_answers_leaves_small_cells_of_real_answers_empty():
+    shown = {kind: set(texts(plots.missing_map(missing_across(kind), "role"))) for kind in ("public real", "yours")}
+    assert {"2 %", "25 %", "30 %", "40 %"} <= shown["public real"]
+    assert "2 %" not in shown["yours"]  # two people
+    assert {"25 %", "30 %", "40 %"} <= shown["yours"]

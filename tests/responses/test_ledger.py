@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+import cocoanalysis as coco
 from cocoanalysis.errors import CocoError
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.responses.ledger import entries_of, response_rates, sample_flow, table
@@ -56,3 +57,13 @@ def test_impossible_counts_are_refused():
     with pytest.raises(CocoError) as caught:
         response_rates(invited=10, complete=9, partial=5)
     assert caught.value.code == "ImpossibleCounts"
+
+
+def test_turning_reverse_items_round_is_a_line_of_the_ledger_of_scores():
+    folder = coco.bundled("cocreation")
+    responses = coco.read_responses(folder / "synthetic.csv", coco.read_survey(folder))
+    made = responses.scored(["mobilising", "softown"])
+    lines = made.ledger[made.ledger["step"] == "recode"]
+    assert lines["rule"].tolist() == ["mobilising: mob7 turned round by the key"]  # softown has none
+    assert lines["cells"].tolist() == [responses.frame["mob7"].notna().sum()]
+    assert len(made.ledger) == len(responses.ledger) + 1

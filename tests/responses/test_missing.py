@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
+import cocoanalysis as coco
 from cocoanalysis.errors import CocoError
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.responses import pooling
@@ -334,3 +335,14 @@ def test_rates_by_item_construct_group_and_pattern(responses):
     assert found.by("sector").set_index("sector").loc["public", "n_missing"] == public[items].isna().to_numpy().sum()
     assert found.patterns(1000)["n"].sum() == 200
     assert found.glance()["complete_rows"][0] == frame[items].notna().all(axis=1).sum()
+
+
+def test_missing_across_groups_is_the_share_of_empty_cells_by_hand():
+    folder = coco.bundled("cocreation")
+    responses = coco.read_responses(folder / "synthetic.csv", coco.read_survey(folder))
+    found = coco.missingness(responses).across("role")
+    rows = responses.frame["role"] == "lead"
+    empty = responses.items("inwards")[rows].isna()
+    assert found.loc["inwards", "lead"] == pytest.approx(empty.to_numpy().mean())
+    assert found.attrs["n"] == responses.frame["role"].value_counts().sort_index().to_dict()
+    assert found.loc["inwards", "participant"] > found.loc["inwards", "lead"]  # participants cannot judge: planted
