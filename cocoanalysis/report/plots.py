@@ -454,16 +454,21 @@ def path(result: Any, ax: Axes | None = None) -> Axes:
     return _signed(ax, result, getattr(result, "title", "Path diagram"))
 
 
-def missing_map(result: Any, by: str, ax: Axes | None = None) -> Axes:
+def missing_map(result: Any, by: str | None = None, ax: Axes | None = None) -> Axes:
     """Heat map of missing answers: constructs × groups, the share of unanswered questions written in.
 
     Parameters
     ----------
     result : from ``coco.missingness``
-    by : a background question, such as 'role'
+    by : a background question, such as 'role'; None for who is rated (self or other), where the survey asks it
 
     Of real answers, cells that rest on fewer people than the threshold are left empty.
     """
+    having(result, "coco.missingness", "across", "survey")
+    address = getattr(result.survey, "address", None)
+    by = getattr(address, "column", None) if by is None else by
+    if by is None:
+        raise ResponseError("The survey rates one source only; name a background question with by=.", code="NoGroups")
     frame = result.across(by)
     sizes = frame.attrs["n"]
     shares = frame.to_numpy(dtype=float)

@@ -108,9 +108,15 @@ def account(verdicts: Any, *hypotheses: str) -> Markdown:
         for row in rows:
             if row.sentence != told:
                 told = row.sentence
-                lines += ["", f"**{name}** ({row.numbers['label']}). *{plain(told)}*", ""]
+                lines += ["", f"**{name}** ({_standing(row.numbers)}). *{plain(told)}*", ""]
             lines += _account_of(row)
     return Markdown("\n".join(lines).strip())
+
+
+def _standing(numbers: Mapping[str, Any]) -> str:
+    """The label, and the family where it is another word: 'confirmatory, extension'."""
+    label, family = str(numbers["label"]), str(numbers["family"])
+    return label if family == "gates" or family in label else f"{label}, {family}"
 
 
 def _account_of(row: Any) -> list[str]:
