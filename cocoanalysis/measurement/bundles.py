@@ -26,8 +26,8 @@ MEASURES = {
     "chi2_scaled": "chisq.scaled", "scaling_factor": "chisq.scaling.factor", "cfi_robust": "cfi.robust",
     "rmsea_robust": "rmsea.robust",
 }  # fmt: skip
-UNCLUSTERED = """# lavaan 0.6-14 leaves clusters aside when items are ordered: estimates and unscaled measures agree, standard
-# errors and scaled measures do not, since ours let members of a cluster be alike.
+UNCLUSTERED = """# lavaan 0.6-14 leaves clusters aside when items are ordered: estimates and unscaled measures agree,
+# standard errors and scaled measures do not, since ours let members of a cluster be alike.
 """
 VERBS = {"=~": "BY", "~": "ON", "~~": "WITH"}
 

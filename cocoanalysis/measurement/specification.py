@@ -7,7 +7,7 @@ which treatment of missing answers) is kept in `Prepared.settings` and `Prepared
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from cocoanalysis.measurement.rows import (
 )
 from cocoanalysis.measurement.starts import starting_values
 from cocoanalysis.measurement.syntax import Model
+from cocoanalysis.responses import ledger
 from cocoanalysis.responses.selection import as_frame, select
 
 ORDINAL_ONLY = ("wlsm", "wlsmv", "wlsmvs")
@@ -183,9 +184,21 @@ def prepare_one_level(data: Any, parsed: Model, call: Call) -> Prepared:
     prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
     if recode:
         prepared.settings["collapse"] = recode
+        prepared.ledger = _with_merged(prepared.ledger, recode, len(frame))
         prepared.remarks.append(f"Answer categories of {listed(recode, 6)} merged, in all groups alike.")
     prepared.remarks += remarks_on_rows(prepared, frame, keep, missing, call)
     return prepared
+
+
+def _with_merged(known: pd.DataFrame | None, recode: Mapping[str, Mapping[str, Any]], n: int) -> pd.DataFrame:
+    """The ledger with one line an item whose categories were merged for this fit."""
+    lines = []
+    for name, moves in recode.items():
+        merged = ", ".join(f"{old} becomes {move['to']}" for old, move in moves.items())
+        rule = f"{name}: {merged}, in all groups alike"
+        touched = sum(move["rows"] for move in moves.values())
+        lines.append(ledger.entry("recode", rule, n, rows=touched, cells=touched, origin="exploratory"))
+    return ledger.table([*(() if known is None else ledger.entries_of(known)), *lines])
 
 
 def _selected(data: Any, names: Sequence[str]) -> Any:

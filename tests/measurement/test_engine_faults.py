@@ -70,6 +70,9 @@ def test_case_44_empty_category_in_a_group(bfi):
     merged = coco.cfa(some, ORDINAL, ordered=ITEMS, group="gender", collapse={"A2": {2: 1}})
     assert merged.settings["collapse"]["A2"]["2"]["to"] == 1
     assert merged.settings["collapse"]["A2"]["2"]["rows"] == int((some.A2 == 2).sum())
+    line = merged.ledger.iloc[-1]
+    assert (line.step, line.rule) == ("recode", "A2: 2 becomes 1, in all groups alike")
+    assert line.rows == line.cells == int((some.A2 == 2).sum())
 
 
 def test_case_45_zero_cell_is_told(bfi):
