@@ -407,10 +407,11 @@ def _xlsform_questions(rows: Iterable[Mapping[str, Any]], lists: Mapping[str, li
 def qualtrics(path: Path) -> Structure:
     """A .qsf file: questions in all languages in the order of their blocks, matrices as groups, recodes as codes."""
     data = json.loads(path.read_text(encoding="utf-8-sig"))
-    entry = data.get("SurveyEntry", {})
+    entry = data.get("SurveyEntry") or {}
     language = str(entry.get("SurveyLanguage", "")).split("-")[0].casefold()
     elements = [one for one in _entries(data.get("SurveyElements")) if isinstance(one, dict)]
-    payloads = [one["Payload"] for one in elements if one.get("Element") == "SQ" and isinstance(one["Payload"], dict)]
+    asked = (one.get("Payload") for one in elements if one.get("Element") == "SQ")
+    payloads = [payload for payload in asked if isinstance(payload, dict)]
     blocks = [block for one in elements if one.get("Element") == "BL" for block in _entries(one.get("Payload"))]
     places = {id: place for place, id in enumerate(_in_blocks(blocks, trash=False))}
     thrown = set(_in_blocks(blocks, trash=True))
@@ -422,36 +423,39 @@ def qualtrics(path: Path) -> Structure:
 
 def _entries(listed_or_keyed: Any) -> list[Any]:
     """The entries of a list, or of an object: Qualtrics writes either, whichever its numbering allows."""
-    return list(listed_or_keyed.values()) if isinstance(listed_or_keyed, dict) else list(listed_or_keyed or [])
+    if isinstance(listed_or_keyed, dict):
+        return list(listed_or_keyed.values())
+    return listed_or_keyed if isinstance(listed_or_keyed, list) else []
 
 
 def _in_blocks(blocks: Iterable[Any], trash: bool) -> Iterator[Any]:
     """The questions of the blocks, in order; or those in the trash."""
     for block in blocks:
         if isinstance(block, dict) and (block.get("Type") == "Trash") == trash:
-            yield from (part.get("QuestionID") for part in _entries(block.get("BlockElements")))
+            parts = (part for part in _entries(block.get("BlockElements")) if isinstance(part, dict))
+            yield from (part.get("QuestionID") for part in parts)
 
 
 def _ordered(payload: Mapping[str, Any], key: str, order: str) -> list[tuple[str, Any]]:
     """Choices or answers in their order; a list stands for entries that are numbered from 0 (as those of an NPS)."""
     entries = payload.get(key) or {}
-    entries = entries if isinstance(entries, dict) else {str(place): one for place, one in enumerate(entries)}
+    entries = entries if isinstance(entries, dict) else {str(place): one for place, one in enumerate(_entries(entries))}
     wanted = [str(one) for one in _entries(payload.get(order)) or entries]
     return [(one, entries[one]) for one in wanted if one in entries]
 
 
 def _translations(payload: Mapping[str, Any]) -> dict[str, Any]:
     found = payload.get("Language")
-    return {code.split("-")[0].casefold(): one for code, one in found.items()} if isinstance(found, dict) else {}
+    told = found.items() if isinstance(found, dict) else ()
+    return {code.split("-")[0].casefold(): one for code, one in told if isinstance(one, dict)}
 
 
 def _qualtrics_words(payload: Mapping[str, Any], language: str, key: str = "", entry: str = "") -> Words:
     """The question's own words, or those of a choice or answer, by language."""
-    own = payload.get("QuestionText") if not key else dict(_ordered(payload, key, f"{key[:-1]}Order")).get(entry, {})
-    words = {language: plain(own if not key else own.get("Display") if isinstance(own, dict) else own)}
-    for code, one in _translations(payload).items():
-        text = one.get("QuestionText") if not key else dict(_ordered(one, key, "")).get(entry, {}).get("Display")
-        words[code] = plain(text)
+    words = {}
+    for code, one in {language: payload, **_translations(payload)}.items():
+        told = one.get("QuestionText") if not key else dict(_ordered(one, key, f"{key[:-1]}Order")).get(entry)
+        words[code] = plain(told.get("Display") if isinstance(told, dict) else told)
     return {code: text for code, text in words.items() if text}
 
 
