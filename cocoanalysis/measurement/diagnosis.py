@@ -52,9 +52,9 @@ def undefined(problem: Problem, theta: np.ndarray) -> list[Diagnostic]:
         value, slope = float(scope[c.lhs].value), np.asarray(scope[c.lhs].slope, dtype=float)
         if np.isfinite(value) and np.all(np.isfinite(slope)) and (value != 0.0 or slope.any() or not c.right.names):
             continue
-        what = "has no finite value" if not np.isfinite(value) else "cannot be told from 0" if value == 0.0 else (
-            "has no standard error"
-        )  # fmt: skip
+        what = "has no finite value"
+        if np.isfinite(value):
+            what = "cannot be told from 0" if np.all(np.isfinite(slope)) else "has no standard error"
         found.append(Diagnostic(
             "UndefinedParameter",
             f"The defined parameter '{c.lhs} := {c.rhs}' (model syntax, line {c.line}) {what} at the estimates. Check "

@@ -89,19 +89,19 @@ def test_case_46_dependent_items(hs):
         coco.cfa(hs.assign(x2=hs.x1), HS)
 
 
-def test_case_47_indefinite_polychoric_matrix_is_told():
-    rng = np.random.default_rng(3)
-    base = rng.normal(size=(30, 2))
-    rows = pd.DataFrame({f"u{k}": (base @ rng.normal(size=2) + 0.1 * rng.normal(size=30) > 0).astype(int)
-                         for k in range(6)})  # fmt: skip
-    try:
-        fit = coco.cfa(rows, "f =~ " + " + ".join(rows.columns), ordered=True)
-    except ModelError as error:
-        assert error.code in {"EmptyCategory", "TooFewRows", "Dependency"}  # noqa: PT017 - either way it is named
-    else:
-        matrix = fit.problem.ordinal[0].cov
-        told = any("definite" in d.reason for d in fit.diagnostics)
-        assert told or np.linalg.eigvalsh(matrix)[0] > 0
+def test_case_47_indefinite_polychoric_matrix_is_told_and_left_as_it_is():
+    """Few people, many gaps: the pairs do not fit together. The fit says so and smooths nothing unseen."""
+    rng = np.random.default_rng(1)
+    latent = rng.normal(size=(80, 1)) + 0.5 * rng.normal(size=(80, 8))
+    rows = pd.DataFrame(np.digitize(latent, [-0.5, 0.7]) + 1.0, columns=list("abcdeghi"))
+    rows = rows.mask(rng.random(rows.shape) < 0.5)
+    fit = coco.cfa(rows, "f =~ " + " + ".join(rows.columns), ordered=True)
+    told = next(d for d in fit.diagnostics if d.code == "NotPositiveDefinite")
+    assert "smallest eigenvalue" in told.reason
+    assert "NotPositiveDefinite" in repr(fit)
+    matrix = fit.problem.ordinal[0].cov
+    assert np.linalg.eigvalsh(matrix)[0] < 0
+    np.testing.assert_allclose(matrix, coco.polychoric(rows).correlations, atol=1e-10)
 
 
 def test_case_48_too_few_rows(hs):
@@ -244,20 +244,36 @@ def test_case_63_factor_correlation_above_one():
     assert "the correlation of f and g is 1.1" in next(d.reason for d in fit.diagnostics if d.code == "Inadmissible")
 
 
-def test_case_64_not_converged_is_a_status():
-    """A correlation structure that no one-factor model of this form approaches: the search cannot end well."""
-    names = ["a", "b", "c"]
-    matrix = pd.DataFrame([[1, 0.9, 0.9], [0.9, 1, -0.4], [0.9, -0.4, 1]], index=names, columns=names)
-    matrix += np.eye(3) * 0.6
-    fit = coco.sem_from_moments("f =~ a + b + c\na ~~ 0*a\nb ~~ c", matrix, 100)
-    facts = fit.glance().iloc[0]
-    assert isinstance(bool(facts.converged), bool)
-    assert fit.converged or "starts were tried" in " ".join(d.reason for d in fit.diagnostics)
+RUNAWAY = pd.DataFrame(  # the product of a's correlations has the wrong sign: its loading grows without end
+    [[1, 0.4, 0.4, 0.3], [0.4, 1, -0.4, 0.3], [0.4, -0.4, 1, -0.3], [0.3, 0.3, -0.3, 1]], list("abcd"), list("abcd")
+)
+
+
+def test_case_64_not_converged_is_a_status_and_its_last_iterate_no_result():
+    fit = coco.sem_from_moments("f =~ a + b + c + d", RUNAWAY, 100, std_lv=True)
+    assert (fit.converged, fit.usable) == (False, False)
+    assert not fit.glance().converged.iloc[0]
+    told = next(d for d in fit.diagnostics if d.code == "NotConverged")
+    assert told.severity == "error"
+    assert "4 starts were tried" in told.reason
+    assert len(fit.solution.starts) == 4
+    free = fit.tidy().query("lhs != rhs or lhs != 'f'")
+    assert free[["se", "z", "p_value", "ci_lower", "ci_upper"]].isna().all(axis=None)
+    measures = ["chi2", "p_value", "cfi", "tli", "rmsea", "srmr", "aic"]
+    assert fit.glance()[measures].isna().all(axis=None)
+    assert "NotConverged" in repr(fit)
+    assert "χ²" not in repr(fit).split("NotConverged")[0]
+
+
+def test_case_64_a_fit_that_did_not_converge_is_not_compared():
+    fits = [coco.sem_from_moments(f"f =~ a + {b} + c + d", RUNAWAY, 100, std_lv=True) for b in ("b", "0.05*b")]
+    with refused(ModelError, "UnusableFit"):
+        coco.compare(*fits)
 
 
 def test_case_65_several_starts_report_their_spread(hs):
     fit = coco.cfa(hs, HS, starts=4)
-    assert len(fit.solution.starts) == 4
+    assert fit.settings["starts"] == len(fit.solution.starts) == 4
     assert np.ptp(fit.solution.starts) < 1e-8
 
 
