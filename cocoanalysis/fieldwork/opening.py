@@ -250,7 +250,7 @@ def delimiter(source: Source) -> str:
     if len(fitting) > 1:
         raise PlatformError(
             f"The cells of {source.path.name} may be separated by {' or '.join(map(repr, fitting))}; "
-            "say which with delimiter=…",
+            f"say which, as in delimiter='{fitting[-1]}'.",
             code="AmbiguousDelimiter",
         )
     if fitting:

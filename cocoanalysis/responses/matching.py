@@ -270,6 +270,7 @@ def renamed(bindings: Bindings, survey: Any) -> None:
     """
     present = set(bindings.columns.values())
     started = {survey.items[id].construct for id in present if id in survey.items}
+    started |= {item.construct for item in survey.attention.values()} if started else set()  # a check has one item
     for column, near in bindings.unmatched.items():
         for id in near:
             if id in survey.items and id not in present and survey.items[id].construct in started:
@@ -415,6 +416,8 @@ def _meaning(told: str, stored: str, question: Any, known: Options) -> tuple[str
     if (code := _both(told, allowed, by_label, missing)) is not None:
         return code
     scale = getattr(question, "scale", None)
+    if NEGATIVE_ZERO.fullmatch(told):
+        return "fault", "a negative zero"
     if scale is not None and not scale.points and re.fullmatch(r"[+-]?\d+(\.0*)?", told):
         if scale.minimum <= float(told) <= scale.maximum:
             return "code", int(float(told))
@@ -455,11 +458,16 @@ def _certain(by_label: Mapping[str, set[Any]]) -> dict[str, Any]:
     return {label: next(iter(codes)) for label, codes in by_label.items() if len(codes) == 1}
 
 
+NEGATIVE_ZERO = re.compile(r"-0+([.,]0*)?([eE][+-]?\d+)?")
+
+
 def _code(told: str, allowed: Mapping[str, Any]) -> Any:
     """The code that a text spells, also as '3.0' or '3,0'; None when it is none."""
     if told in allowed:
         return allowed[told]
     whole = re.fullmatch(r"([+-]?\d+)(\.0*|,00?)", told)
+    if whole and NEGATIVE_ZERO.fullmatch(told):
+        return None
     return allowed.get(str(int(whole[1]))) if whole else None
 
 
@@ -498,6 +506,8 @@ def _numbers(texts: Sequence[str], question: Any) -> dict[str, tuple[str, Any]]:
             return "fault", "a comma that may mark decimals or thousands"
         if not comma and not NUMBER.fullmatch(words):
             return "fault", "no number"
+        if NEGATIVE_ZERO.fullmatch(words):
+            return "fault", "a negative zero"
         number = float(words.replace(",", "."))
         if (low is not None and number < low) or (high is not None and number > high) or abs(number) > 1e150:
             return "fault", "a number outside the range"

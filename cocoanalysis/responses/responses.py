@@ -380,7 +380,7 @@ def typed(frame: pd.DataFrame, survey: Any) -> pd.DataFrame:
 
     Raises
     ------
-    ResponseError : DuplicateColumn, NotANumber, NotAWholeNumber
+    ResponseError : DuplicateColumn, NotANumber, NotAWholeNumber, NotFinite
     """
     twice = list(frame.columns[frame.columns.duplicated()].unique())
     if twice:
@@ -393,14 +393,25 @@ def typed(frame: pd.DataFrame, survey: Any) -> pd.DataFrame:
         elif name in identifiers:
             columns[name] = frame[name].astype("str")
         else:
-            columns[name] = frame[name]
+            columns[name] = _finite(frame[name]) if name in survey.background else frame[name]
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _finite(column: pd.Series) -> pd.Series:
+    """A background question's column; infinite numbers are refused."""
+    if column.dtype.kind == "f" and (endless := int(np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).sum())):
+        raise ResponseError(
+            f"'{column.name}' holds {endless} infinite numbers, which nobody answered; make them missing.",
+            code="NotFinite",
+        )
+    return column
 
 
 def _whole(column: pd.Series) -> pd.Series:
     values = pd.to_numeric(column.astype(object) if column.dtype == "category" else column, errors="coerce")
     lost = int((values.isna() & column.notna()).sum())
     numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    lost += int((np.abs(numbers) > 2**53).sum())
     if lost or (numbers[~np.isnan(numbers)] % 1 != 0).any():
         raise ResponseError(
             f"The item '{column.name}' holds answers that are no whole numbers ({lost} cells of text); use "

@@ -108,19 +108,81 @@ def marked(new: str, old: str) -> tuple[str, str]:
     return new.replace("«", ""), f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
-@pytest.mark.parametrize(("old", "new", "code", "part"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
-def test_each_fault_is_a_located_sentence(written, old, new, code, part):
+def faults(*numbers: int):
+    """Parametrises by the faults of these cases of the list of bad inputs; without numbers, by all others."""
+    cases = {fault: re.match(r"case_(\d+)_", fault[0]) for fault in FAULTS}
+    chosen = [fault for fault, case in cases.items() if (int(case[1]) in numbers if case else not numbers)]
+    return pytest.mark.parametrize(("old", "new", "code", "part"), [f[1:] for f in chosen], ids=[f[0] for f in chosen])
+
+
+def located(written, old, new, code, part):
+    """The fault is a sentence with its place in the file, from reading and from checking alike."""
     new, where = marked(new, old)
     folder = written(old, new)
     with pytest.raises(InstrumentError) as caught:
         coco.read_survey(folder)
     lines = str(caught.value).splitlines()
-    located = [LOCATED.match(line) for line in lines]
-    assert all(located), lines
-    there = [line for line, found in zip(lines, located) if (found[4], f"{found[2]}:{found[3]}") == (code, where)]
+    found = [LOCATED.match(line) for line in lines]
+    assert all(found), lines
+    there = [line for line, one in zip(lines, found) if (one[4], f"{one[2]}:{one[3]}") == (code, where)]
     assert any(part in line for line in there), (where, lines)
-    assert caught.value.code == located[0][4]
+    assert caught.value.code == found[0][4]
     assert [str(finding) for finding in coco.check_survey(folder)] == lines
+
+
+@faults()
+def test_each_fault_is_a_located_sentence(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(2)
+def test_case_2_an_id_stands_twice_and_both_places_are_named(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+def test_case_2_the_first_place_is_in_the_message(written):
+    with pytest.raises(InstrumentError, match=r"teamwork\.yaml:\d+:13: error DuplicateId: .*teamwork\.yaml:\d+:13"):
+        coco.read_survey(written("id: tru2", "id: tru1"))
+
+
+@faults(3)
+def test_case_3_a_key_stands_twice(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(4)
+def test_case_4_nothing_is_taken_for_another_type(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(5)
+def test_case_5_a_scale_lists_an_unknown_item(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(7)
+def test_case_7_an_item_without_a_scale(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(12)
+def test_case_12_ids_that_look_alike(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(13)
+def test_case_13_ids_that_a_formula_would_read_otherwise(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(14)
+def test_case_14_nothing_is_run_and_no_path_leads_out(written, old, new, code, part):
+    located(written, old, new, code, part)
+
+
+@faults(15)
+def test_case_15_a_newer_schema_is_not_read_in_part(written, old, new, code, part):
+    located(written, old, new, code, part)
 
 
 def test_case_1_empty_file(tmp_path):
@@ -266,8 +328,6 @@ def test_case_78_hostile_text_stays_the_text_it_is(written):
     ("old", "new", "code"),
     [
         ("code: 5, label: {en: strongly agree", "code: 7, label: {en: strongly agree", "UnequalCodes"),  # case 8
-        ("licence: CC-BY-4.0\n", "", "LicenceMissing"),  # case 16
-        ("{en: It helps, da: Det hjælper}", "{en: It helps}", "TranslationMissing"),  # case 16
         ("      - id: val2\n        text: {en: It lasts, da: Det varer ved}\n        block: a\n", "", "FewItems"),
         ("overlap: [val1]", "overlap: [val9]", "UnknownOverlap"),
         ("- {code: 3, label: {en: neither, da: hverken eller}}",
@@ -277,11 +337,33 @@ def test_case_78_hostile_text_stays_the_text_it_is(written):
     ],
 )  # fmt: skip
 def test_doubts_are_located_warnings(written, old, new, code):
+    doubted(written, old, new, code)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "words"),
+    [
+        ("licence: CC-BY-4.0\n", "", "LicenceMissing", "names no licence"),
+        (
+            "{en: It helps, da: Det hjælper}",
+            "{en: It helps}",
+            "TranslationMissing",
+            "has no da; the survey is in en",
+        ),
+    ],
+)
+def test_case_16_a_missing_licence_or_translation_warns(written, old, new, code, words):
+    assert words in doubted(written, old, new, code)
+
+
+def doubted(written, old, new, code):
+    """The first doubt of that code; all are warnings with their place."""
     findings = coco.read_survey(written(old, new)).findings()
     found = [finding for finding in findings if finding.code == code]
     assert found
     assert {finding.severity for finding in findings} == {"warning"}
     assert re.match(r"^.+\.yaml:\d+:\d+: warning [A-Za-z]+: .+[.?]$", str(found[0]))
+    return str(found[0])
 
 
 def test_the_demo_survey_raises_no_doubt(written):

@@ -214,6 +214,18 @@ def planted(seed=2, n=400):
     return frame
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [("tru1", np.inf, "NotANumber"), ("tru1", 1e308, "NotANumber"), ("years", np.inf, "NotFinite")],
+)
+def test_case_51_a_frame_with_infinite_or_huge_numbers_is_refused(survey, column, value, code):
+    frame = pd.DataFrame({"person": ["a", "b"], "team": ["t", "t"], "tru1": [1.0, 2.0], "years": [3.0, 4.0]})
+    frame.loc[1, column] = value
+    with pytest.raises(CocoError) as caught:
+        Responses.from_frame(frame, survey)
+    assert caught.value.code == code
+
+
 def test_case_52_wrong_key_is_suspected_not_turned(survey):
     frame = planted()
     frame["tru2"] = 6 - frame["tru2"]
