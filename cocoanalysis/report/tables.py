@@ -183,6 +183,9 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "latent": ("Between constructs", "number"),
     "se_scores": ("SE", "number3"),
     "slope": ("Slope", "number3"),
+    "any_wrong": ("At least one wrong", "bounded3"),
+    "any_wrong_se": ("Standard error", "bounded3"),
+    "raters": ("Raters", "number"),
     "median_p": ("Joint p", "p"),
     "same_sign": ("Same sign", "percent"),
     "same_verdict": ("Same verdict", "percent"),
@@ -368,13 +371,10 @@ def correlations(result: Any) -> GT:
 
 
 def retention(result: Any) -> GT:
-    """How many factors: observed eigenvalues beside those of random data, rank by rank."""
-    return _table(
-        result,
-        tidied(result, "coco.retention or coco.parallel_analysis", "rank"),
-        "Number of factors",
-        id="coco-retention",
-    )
+    """How many factors: what each criterion suggests; of a parallel analysis alone its eigenvalues rank by rank."""
+    maker = "coco.retention or coco.parallel_analysis"
+    columns = ["criterion", "suggests"] if hasattr(result, "parallel") else ["rank"]
+    return _table(result, tidied(result, maker, *columns), "Number of factors", id="coco-retention")
 
 
 def fit(*fits: Any, names: Sequence[str] = ()) -> GT:

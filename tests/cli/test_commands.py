@@ -115,7 +115,8 @@ def test_report_on_the_real_survey(tmp_path, capsys):
     told = "unit-climate, held against the contents of a rigorous analysis: missing: "
     assert done.stderr.startswith(told)
     assert done.stderr.count("\n") == 1
-    assert "Specification curve" in done.stderr  # its plan names no alternatives
+    lacking = done.stderr.strip().removeprefix(told).rstrip(".").split("; ")
+    assert lacking == ["Invariance, with freed parameters named", "Specification curve"]  # no groups, no alternatives
 
 
 def test_new_compare_and_check_a_survey_of_ones_own(tmp_path):

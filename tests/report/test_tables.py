@@ -197,3 +197,11 @@ def test_modifications_say_items_and_constructs_in_words():
     responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
     first = cells(tables.modifications(coco.cfa(responses, estimator="ml")))[0]
     assert first[:3] == ["lead8 NCOs care about our welfare.", "~~", "lead10 NCOs want to know what I think."]
+
+
+def test_retention_shows_every_criterion_and_a_parallel_analysis_its_eigenvalues():
+    folder = coco.bundled("unit-climate")
+    responses = coco.read_responses(folder / "responses.csv", coco.read_survey(folder))
+    found = coco.retention(responses, "hostility", seed=1)
+    assert headings(tables.retention(found)) == ["Criterion", "Suggests", "Source"]
+    assert len(cells(tables.retention(found.parallel))) == 5
