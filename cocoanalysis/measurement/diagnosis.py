@@ -46,6 +46,8 @@ def diagnose(problem: Problem, solution: Solution) -> Facts:
 
 def undefined(problem: Problem, theta: np.ndarray) -> list[Diagnostic]:
     """Defined parameters that have no value, or no slope, at the estimates."""
+    if not problem.table.definitions:
+        return []
     scope = problem.table.scope(theta)
     found = []
     for c in problem.table.definitions:

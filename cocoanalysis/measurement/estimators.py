@@ -138,7 +138,7 @@ class NormalTheory:
                 return np.inf, gradient, metric
             spread = sample.cov if d is None else sample.cov + d[:, None] * d
             product = inverse @ spread
-            total += share * 0.5 * (logdet + np.trace(product) - constant)
+            total += share * 0.5 * (logdet + product.trace() - constant)
             middle = product @ inverse
             by_cov, by_mean = 0.5 * (inverse - middle), None if d is None else -(inverse @ d)
             gradient += share * pull_back(block.plan, implied, by_cov, by_mean)

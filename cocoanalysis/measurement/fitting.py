@@ -141,9 +141,9 @@ def _secant(
         curve = float(step @ change)
         if curve > 1e-6 * decrement:
             hy = inverse @ change
-            inverse = inverse + (curve + change @ hy) / curve**2 * (step[:, None] * step)
-            crossed = hy[:, None] * step
-            inverse -= (crossed + crossed.T) / curve
+            half = (0.5 * (curve + change @ hy) / curve**2) * step - hy / curve
+            crossed = half[:, None] * step
+            inverse = inverse + crossed + crossed.T
         theta, value, gradient = theta + step, new_value, new_gradient
     return None
 
@@ -258,12 +258,8 @@ def null_space(jacobian: np.ndarray, size: int) -> np.ndarray:
 def plainly_positive(matrix: np.ndarray, margin: float = 1e-10) -> bool:
     """A Cholesky factor of M − εI settles the usual case at a tenth of the cost of eigenvalues."""
     shifted = matrix.copy()
-    shifted[np.diag_indices_from(shifted)] -= margin * np.trace(matrix)
-    try:
-        np.linalg.cholesky(shifted)
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    shifted.flat[:: len(matrix) + 1] -= margin * matrix.trace()
+    return len(matrix) == 0 or lapack.dpotrf(shifted, lower=1, clean=0)[1] == 0
 
 
 def rank_deficit(jacobian: np.ndarray) -> tuple[int, np.ndarray]:

@@ -13,6 +13,7 @@ carry leading dimensions: a bootstrap evaluates all its replicates at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,19 +111,26 @@ class Block:
         if not lead:
             flat = self.base.copy()
             flat[self.positions] = theta[self.sources]
-            return {name: flat[cells].reshape(shape) for name, cells, shape in self.views}
+            return self.empties | {name: flat[cells].reshape(shape) for name, cells, shape in self.views}
         flat = np.empty((*lead, self.base.size))
         flat[...] = self.base
         flat[..., self.positions] = theta[..., self.sources]
-        return {name: flat[..., cells].reshape(*lead, *shape) for name, cells, shape in self.views}
+        filled = {name: flat[..., cells].reshape(*lead, *shape) for name, cells, shape in self.views}
+        return {name: np.zeros((*lead, *empty.shape)) for name, empty in self.empties.items()} | filled
 
     @cached_property
     def views(self) -> list[tuple[str, slice, tuple[int, ...]]]:
-        """Where each matrix lies in the flat vector."""
+        """Where each matrix lies in the flat vector; those without cells are `empties`."""
+        sizes = {name: math.prod(shape) for name, shape in self.shapes.items()}
         return [
-            (name, slice(start, start + int(np.prod(self.shapes[name]))), self.shapes[name])
+            (name, slice(start, start + sizes[name]), self.shapes[name])
             for name, start in self.offsets.items()
+            if sizes[name]
         ]
+
+    @cached_property
+    def empties(self) -> dict[str, np.ndarray]:
+        return {name: np.zeros(shape) for name, shape in self.shapes.items() if not math.prod(shape)}
 
     @cached_property
     def identity(self) -> np.ndarray:
@@ -151,7 +159,7 @@ class Block:
                 alpha,
             )
         k = loadings @ c
-        cov = k @ np.swapaxes(loadings, -1, -2) + x["theta"]
+        cov = k @ loadings.swapaxes(-1, -2) + x["theta"]
         mean = x["nu"] + (loadings @ kappa[..., None])[..., 0]
         left = self.frame.copy() if not lead else np.empty((*lead, self.p, self.p + 2 * self.m))
         if lead:
@@ -381,7 +389,7 @@ def mean_columns(plan: Plan, implied: Implied) -> np.ndarray:
 
 def between_columns(implied: Implied, weight: np.ndarray) -> np.ndarray:
     """ZᵀWZ: the products of all columns of Z, from which `Plan.pairs` picks those of the cells."""
-    return np.swapaxes(implied.left, -1, -2) @ (weight @ implied.left)
+    return implied.left.swapaxes(-1, -2) @ (weight @ implied.left)
 
 
 def pull_back(plan: Plan, implied: Implied, by_cov: np.ndarray, by_mean: np.ndarray | None) -> np.ndarray:

@@ -337,6 +337,8 @@ def _free_rules(rows: list[dict], names: Names, options: Options, group: int) ->
 
 def _within_means(drafts: list[dict], names: Mapping[tuple[int, int], Names]) -> None:
     """Means of variables that also live between clusters belong there; within clusters they are zero."""
+    if all(level == 1 for _, level in names):
+        return
     for row in drafts:
         above = [n for (group, level), n in names.items() if group == row["group"] and level > 1]
         if row["op"] == "~1" and row["level"] == 1 and any(row["lhs"] in n.observed for n in above):
@@ -401,8 +403,8 @@ def _set_labels(drafts: list[dict], names: Mapping[tuple[int, int], Names], opti
     released = _partial(drafts, options)
     for row in drafts:
         key = f"{row['lhs']}{row['op']}{row['rhs']}" + (f".l{row['level']}" if row["level"] > 1 else "")
-        kind = _kind(row, names[row["group"], row["level"]], options)
-        tied = kind in options.group_equal and key not in released
+        equal = options.group_equal
+        tied = bool(equal) and _kind(row, names[row["group"], row["level"]], options) in equal and key not in released
         row["key"] = row["label"] or (key if row["group"] == 1 or tied else f"{key}.g{row['group']}")
 
 
@@ -420,6 +422,8 @@ def _kind(row: dict, names: Names, options: Options) -> str:
 
 def _partial(drafts: Sequence[dict], options: Options) -> set[str]:
     """Names of rows that group_partial releases; a name that releases nothing is an error."""
+    if not options.group_partial:
+        return set()
     known = {f"{r['lhs']}{r['op']}{r['rhs']}" for r in drafts}
     released = set()
     for text in options.group_partial:
@@ -450,8 +454,12 @@ def _tie(drafts: Sequence[dict]) -> tuple[tuple[Parameter, ...], int]:
     built = []
     for r in drafts:
         free = places.setdefault(r["key"], len(places)) if r["is_free"] else -1
-        kept = {name: r[name] for name in ("lhs", "op", "rhs", "group", "level", "user", "value", "start", "label")}
-        built.append(Parameter(**kept, free=free, exogenous=r["exogenous"], term=r["term"]))
+        built.append(
+            Parameter(
+                r["lhs"], r["op"], r["rhs"], r["group"], r["level"], r["user"], free, r["value"], r["start"],
+                r["label"], r["exogenous"], r["term"],
+            )
+        )  # fmt: skip
     return tuple(built), len(places)
 
 

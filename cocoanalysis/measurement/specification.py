@@ -244,11 +244,11 @@ def _of_one_group(model: Model, g: int, groups: Sequence[str]) -> list[Any]:
 def model_variables(model: Model, columns: Iterable[str]) -> list[str]:
     """Observed variables of the model; an unknown one is an error at its place."""
     latent = {t.lhs for t in model.terms if t.op == "=~"}
-    known = {str(c) for c in columns}
+    known, others = {str(c) for c in columns}, {"", *latent}
     names: dict[str, None] = {}
     for term in model.terms:
         for name in (term.lhs, term.rhs):
-            if name in ("", *latent) or (term.op == "|" and name == term.rhs):
+            if name in others or (term.op == "|" and name == term.rhs):
                 continue
             if name not in known:
                 raise ModelError(

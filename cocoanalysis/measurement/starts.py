@@ -102,9 +102,9 @@ class _Guess:
         fixed = [(x, row.value) for row, x in zip(own, loadings) if row.free < 0 and row.value != 0.0]
         if not fixed:
             return 1.0
-        found, given = np.array(fixed).T
-        scale, usual = float(found @ given / (given @ given)), float(np.mean(np.abs(found / given)))
-        return float(np.copysign(max(abs(scale), 0.3 * usual, 1e-3), scale))
+        scale = float(sum(x * given for x, given in fixed) / sum(given * given for _, given in fixed))
+        usual = float(sum(abs(x / given) for x, given in fixed)) / len(fixed)
+        return math.copysign(max(abs(scale), 0.3 * usual, 1e-3), scale)
 
     def _latent_means(self) -> dict[str, float]:
         free = [r.lhs for r in self.rows if r.op == "~1" and r.free >= 0 and r.lhs in self.block.latent]

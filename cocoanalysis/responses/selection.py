@@ -6,7 +6,7 @@ that a pandas dtype (nullable, categorical, object, Arrow) never changes a digit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,8 @@ def select(
 
 def _once(names: str | Sequence[str] | None) -> None:
     listing = [] if names is None or isinstance(names, str) else list(_listed_names(names))
+    if len(set(listing)) == len(listing):
+        return
     twice = [name for name in dict.fromkeys(listing) if listing.count(name) > 1]
     if twice:
         raise ModelError(
@@ -73,7 +75,10 @@ def _once(names: str | Sequence[str] | None) -> None:
 
 def _listed_names(names: Any) -> Iterable[Any]:
     if isinstance(names, Iterable):
-        return names
+        names = list(names)
+        if all(isinstance(name, Hashable) for name in names):
+            return names
+        names = names[0]
     raise ModelError(
         f"Variables are named by a text or a list of texts; {shown(names)} came. Name columns of the data, or a "
         "construct or block of the survey.",
