@@ -31,6 +31,7 @@ PUBLIC = {
     "impute": "responses.imputation",
     "anonymity": "responses.disclosure",
     "safe_table": "responses.disclosure",
+    "disclosure_rules": "responses.disclosure",
     # measurement: are the scales any good?
     "item_analysis": "measurement.items",
     "kmo": "measurement.retention",

@@ -103,8 +103,8 @@ def _checked_parts(source: Source) -> list[zipfile.ZipInfo]:
     try:
         with source.open() as file, zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise _damaged_archive(source.path) from error
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        raise _damaged_archive(source.path) from None
     unpacked = sum(part.file_size for part in parts)
     if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(source.path.stat().st_size, 10_000):
         raise PlatformError(
@@ -201,7 +201,7 @@ def _as_utf8(raw: bytes, encoding: str, source: Source) -> bytes:
             f"{source.path.name} is not {encoding}{place}. Say how it is encoded, for example encoding='windows-1252' "
             "for a file of an older Windows program, or export it as UTF-8.",
             code="EncodingError",
-        ) from error
+        ) from None
     return raw if encoding == "utf-8" else text.removeprefix("\ufeff").encode()
 
 
@@ -298,8 +298,8 @@ def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int 
                 column_types=dict.fromkeys(columns, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise _located(text, mark, len(columns), source) from error
+    except pa.ArrowInvalid:
+        raise _located(text, mark, len(columns), source) from None
     return table if names is not None else _named_only(table, source)
 
 
@@ -441,8 +441,8 @@ def parquet_table(source: Source) -> pa.Table:
     _small_enough(file.metadata.num_rows * file.metadata.num_columns, source)
     try:
         table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged_parquet(source) from error
+    except (pa.ArrowException, OSError):
+        raise _damaged_parquet(source) from None
     columns = {}
     for name in table.column_names:
         column = table[name]
@@ -461,8 +461,8 @@ def _parquet(source: Source) -> Any:
 
     try:
         return pq.ParquetFile(source.path)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged_parquet(source) from error
+    except (pa.ArrowException, OSError):
+        raise _damaged_parquet(source) from None
 
 
 def _damaged_parquet(source: Source) -> PlatformError:

@@ -173,8 +173,8 @@ def _twice(source: Source, options: Options) -> tuple[pd.DataFrame, pd.DataFrame
 def _guarded(source: Source, reader: Any, more: dict[str, Any]) -> tuple[pd.DataFrame, Any]:
     try:
         return reader(str(source.path), **more)
-    except Exception as error:  # pyreadstat raises its own and several built-in kinds
-        raise _damaged(source) from error
+    except Exception:  # pyreadstat raises its own and several built-in kinds
+        raise _damaged(source) from None
 
 
 def _damaged(source: Source) -> PlatformError:

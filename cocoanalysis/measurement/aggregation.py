@@ -13,6 +13,7 @@ from scipy import optimize, stats
 from cocoanalysis.arguments import column_name, names_of
 from cocoanalysis.errors import Diagnostic, ModelError, ResponseError, listed, one_of
 from cocoanalysis.measurement.correlations import checked_items
+from cocoanalysis.responses.disclosure import safe_table
 from cocoanalysis.responses.selection import numeric_frame, select
 from cocoanalysis.result import Result
 
@@ -107,6 +108,10 @@ class Agreement(Result):
     ledger: pd.DataFrame | None = None
     provenance: str = "yours"
     title = "Agreement within groups"
+
+    def _shown(self) -> pd.DataFrame:
+        """Of real answers, without groups of few people."""
+        return safe_table(self.table, provenance=self.provenance, counts="size", names=["group"], total=False).shown()
 
     def tidy(self) -> pd.DataFrame:
         return self.table.copy()

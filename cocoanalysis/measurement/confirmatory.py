@@ -64,6 +64,7 @@ from cocoanalysis.measurement.specification import (
 from cocoanalysis.measurement.standardized import explained_variances, reported_values, standardised, variations
 from cocoanalysis.measurement.starts import another_start, starting_values
 from cocoanalysis.measurement.syntax import parse
+from cocoanalysis.responses.disclosure import of_people
 from cocoanalysis.result import Result
 
 NORMAL_975 = float(special.ndtri(0.975))
@@ -515,7 +516,8 @@ class Fit(Result):
                 found = found + covariate_level(block, implied, self.problem.samples[k].mean, self.problem.x[k])
             parts.append(pd.DataFrame(found, index=rows, columns=list(block.latent)))
         scores = pd.concat(parts)
-        return scores if len(parts) == 1 else scores.reindex(frame.index[frame.index.isin(scores.index)])
+        ordered = scores if len(parts) == 1 else scores.reindex(frame.index[frame.index.isin(scores.index)])
+        return of_people(ordered, self.provenance)
 
     def _coded(self, block: Any, implied: Any, data: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Ordered answers as category numbers, and each variable's thresholds."""

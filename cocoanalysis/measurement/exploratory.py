@@ -16,6 +16,7 @@ from cocoanalysis.measurement.correlations import Correlations, Explored, correl
 from cocoanalysis.measurement.extraction import EXTRACTIONS, LOWEST, Extraction
 from cocoanalysis.measurement.retention import ParallelAnalysis, parallel_analysis, velicer_map
 from cocoanalysis.measurement.rotations import ROTATIONS, Rotated, in_order, rotate
+from cocoanalysis.responses.disclosure import of_people
 
 SCORES = ("regression", "bartlett", "tenberge")
 
@@ -125,9 +126,8 @@ class EFA(Explored):
                 "Factor scores need the answers; this analysis started from a correlation matrix.", code="NeedsAnswers"
             )
         standard = (answers - answers.mean()) / answers.std()
-        return pd.DataFrame(
-            standard.to_numpy() @ self.weights(method).to_numpy(), index=answers.index, columns=self.loadings.columns
-        )
+        values = standard.to_numpy() @ self.weights(method).to_numpy()
+        return of_people(pd.DataFrame(values, index=answers.index, columns=self.loadings.columns), self.provenance)
 
     def determinacy(self) -> pd.DataFrame:
         """How well scores can stand for the factors: multiple R, R², and the smallest correlation 2R² − 1

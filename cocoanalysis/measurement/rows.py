@@ -30,12 +30,13 @@ def group_members(raw: pd.DataFrame, group: str | None) -> tuple[tuple[str, ...]
     labels = column.astype(str)
     order = list(dict.fromkeys(labels))
     if len(order) < 2:
-        raise ModelError(f"The grouping variable '{group}' has only one value ({order}).", code="OneGroup")
-    small = [g for g in order if int((labels == g).sum()) < 2]
+        raise ModelError(f"The grouping variable '{group}' has only one value.", code="OneGroup")
+    small = int((labels.value_counts() < 2).sum())
     if small:
         raise ResponseError(
-            f"Group {listed(small)} of '{group}' has a single row; a group needs more rows than the model has "
-            "variables. Merge or leave out the group.",
+            f"Of the {len(order)} groups of '{group}', {small} {'has' if small == 1 else 'have'} a single row (count "
+            "the column's values to see which); a group needs more rows than the model has variables. Merge or leave "
+            "out the group.",
             code="GroupTooSmall",
         )
     return tuple(order), labels.map({g: i for i, g in enumerate(order)}).to_numpy(dtype=int)

@@ -12,6 +12,7 @@ from scipy import stats
 from cocoanalysis.errors import ModelError, one_of
 from cocoanalysis.propositions.regression import Regression
 from cocoanalysis.propositions.vcov import Options, Sample, classical
+from cocoanalysis.responses.disclosure import safe_table
 from cocoanalysis.result import Result
 
 
@@ -45,6 +46,10 @@ class Checks(Result):
         """t under independent errors: what partial R² is made of, whatever errors the fit reports."""
         variance = np.diag(classical(self._sample(), Options()).matrix)
         return self.fit.estimates / np.sqrt(variance)
+
+    def _shown(self) -> pd.DataFrame:
+        """Of real answers, without what is known of single clusters only: it stays in `tidy`."""
+        return safe_table(self.tidy(), provenance=self.provenance, counts=()).shown()
 
     def glance(self) -> pd.DataFrame:
         rows, tests = self.rows(), self.form().set_index("test")

@@ -213,12 +213,12 @@ def _parse(formula: str) -> Any:
     try:
         parsed = formulaic.Formula(formula)
         sides = parsed.lhs, parsed.rhs
-    except (FormulaicError, SyntaxError, AttributeError) as error:
+    except (FormulaicError, SyntaxError, AttributeError):
         raise ModelError(
             f"The formula '{formula}' cannot be read: it needs an outcome, '~' and terms joined by '+', ':' or '*', "
             "such as 'outcome ~ within(x) + between(x) + domain'.",
             code="FormulaSyntax",
-        ) from error
+        ) from None
     if any(not hasattr(term, "factors") for side in sides for term in side):  # such as 'y ~ a | b', which has parts
         raise ModelError(
             f"The formula '{formula}' has several parts, parted by '|' or '~'; write one outcome, '~' and terms joined "
@@ -275,7 +275,7 @@ def _matrices(formula: str, used: pd.DataFrame, codes: tuple[np.ndarray, ...]) -
             f"The formula '{formula}' cannot be evaluated on these data ({type(error).__name__}): functions are "
             "within, between, center, C and those of numpy as np.…, and the outcome must be a number.",
             code="FormulaSyntax",
-        ) from error
+        ) from None
     return pd.DataFrame(matrices.lhs), pd.DataFrame(matrices.rhs)
 
 

@@ -8,7 +8,8 @@ labelled, because power studies come through it thousands of times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -254,7 +255,7 @@ def trouble(numbers: Matrices) -> str | None:
     diagonal = np.abs(np.diag(np.linalg.qr(numbers.regressors / length, mode="r")))
     if diagonal.min() < 1e-9:
         loose = [term for term, size in zip(numbers.terms, diagonal) if size < 1e-9]
-        return f"{listed(loose)} follows from the other terms (collinear)"
+        return f"{listed(_nameless(loose))} follows from the other terms (collinear)"
     return None
 
 
@@ -475,3 +476,8 @@ def monte_carlo(steps: Sequence[Student], seed: Sequence[int], draws: int = DRAW
     normal = np.random.default_rng(list(seed)).standard_normal((draws, len(steps)))
     centre, spread = np.array([s.estimate for s in steps]), np.array([s.se for s in steps])
     return Simulated(float(np.prod(centre)), np.sort(np.prod(centre + normal * spread, axis=1)))
+
+
+def _nameless(terms: Iterable[str]) -> list[str]:
+    """Terms without the words of their categories, which may name people."""
+    return list(dict.fromkeys(re.sub(r"\[T\.[^\]]*\]", " (a category)", str(term)) for term in terms))

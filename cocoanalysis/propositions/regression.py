@@ -20,6 +20,7 @@ from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.propositions import multilevel, ordinal
 from cocoanalysis.propositions.design import Design, build, faults, scales
 from cocoanalysis.propositions.vcov import COVARIANCES, Certainty, Options, Sample, cluster_sums, t_statistics
+from cocoanalysis.responses.disclosure import safe_table
 from cocoanalysis.result import Result
 
 FEW_CLUSTERS = 40  # Cameron & Miller (2015): below about 40, the plain cluster correction is too optimistic
@@ -102,6 +103,21 @@ class Regression(Result):
     def covariance(self) -> pd.DataFrame:
         """Covariance of the coefficients, by name."""
         return pd.DataFrame(self.certainty.matrix, self.terms, self.terms)
+
+    def people_by_row(self) -> np.ndarray:
+        """How many people a coefficient rests on: of a category, those in it (or outside, if fewer), else all."""
+        x = self.design.regressors
+        if x.shape[1] != len(self.terms):
+            return np.full(len(self.terms), float(len(x)))
+        inside = (x != 0).sum(axis=0)
+        category = np.array(["[T." in term for term in self.terms])
+        return np.where(category, np.minimum(inside, len(x) - inside), len(x)).astype(float)
+
+    def _shown(self) -> pd.DataFrame:
+        """Of real answers, without the categories of few people."""
+        table = self.tidy().assign(people=self.people_by_row())
+        safe = safe_table(table, provenance=self.provenance, counts="people", names=["term"], total=False)
+        return safe.shown().drop(columns="people")
 
     def tidy(self) -> pd.DataFrame:
         """One row a coefficient, in the formula's order.

@@ -126,15 +126,7 @@ def flow(study: Study) -> Iterator[Any]:
 def quality(study: Study) -> Iterator[Any]:
     yield tables.screening(study.responses.screening)
     compared = with_and_without(study.responses, "careless_flags >= 2")
-    if compared["n"].isna().any():
-        yield "Scores without careless answers are withheld where fewer than ten people would make the difference."
-    wide = compared.pivot(index="score", columns="sample", values=["n", "mean", "sd"])
-    wide["n"] = wide["n"].astype("Int64")
-    pairs = [(str(pair[0]), str(pair[1])) for pair in wide.columns.to_list()]
-    wide.columns = pd.Index([name if sample.startswith("all") else f"{name}, without" for name, sample in pairs])
-    wide = wide.loc[compared["score"].drop_duplicates()].rename(index=study.survey.label)
-    title = "Scores with all answers, and without those of two careless flags or more"
-    yield tables.framed(wide, title=title, id="coco-careless", source=study.responses)
+    yield tables.with_and_without(compared, study.responses)
 
 
 @exhibit("responses", "Missing answers", "missing")

@@ -23,15 +23,16 @@ import cocoanalysis
 from cocoanalysis.errors import ExportError, listed, suggestion
 from cocoanalysis.report import files
 from cocoanalysis.report.book import needed
+from cocoanalysis.report.clearance import Release, cleared_frame, refuse_points, refuse_table
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.origin import Origin, notes_of, recall
-from cocoanalysis.responses.disclosure import refuse_individuals
+from cocoanalysis.responses.disclosure import SafeTable, refuse_individuals
 from cocoanalysis.responses.writing import as_text
 
 LIBRARIES = ("numpy", "scipy", "pandas", "statsmodels", "pingouin", "matplotlib", "great_tables")
 
 
-def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
+def export(thing: Any, path: str | Path, *, to: str | None = None, provenance: str | None = None) -> Path:
     r"""Write a table, figure, result or data frame to a file, and its provenance beside it.
 
     Parameters
@@ -41,16 +42,21 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
         that may be shared), or a Survey (``to`` a platform)
     path : where to; the suffix says the form. ``path`` + '.provenance.json' says where it came from
     to : the form, when the suffix does not say it
+    provenance : of a DataFrame or of your own figure, which do not say it: synthetic, public real or yours
 
     Returns
     -------
     the path that was written
 
+    Of real answers that are not public nothing is written that shows a person: what rests on few people is
+    withheld, and so is a row that differs by few people from one that a file in the same folder already shows
+    (their provenance files are read); rows and points of single people are refused.
+
     Raises
     ------
     ExportError : UnknownForm, ReservedName, NameTooLong, NotWritable, DiskFull, ExtraMissing, NothingToExport
     PlatformError : UnknownPlatform, naming those there are
-    DisclosureError : IndividualValues for Responses that are neither synthetic nor public
+    DisclosureError : IndividualValues, UncountedGroups, for what is neither synthetic nor public
 
     Examples
     --------
@@ -76,10 +82,32 @@ def export(thing: Any, path: str | Path, *, to: str | None = None) -> Path:
             f"{suggestion(form, FORMS[kind])}",
             code="UnknownForm",
         )
+    thing = _cleared(thing, kind, target, provenance)
     content = FORMS[kind][form](thing)
     written = files.write(target, content)
     files.write(Path(f"{target}.provenance.json"), provenance_file(thing, target.name, content))
     return written
+
+
+def _cleared(thing: Any, kind: str, target: Path, provenance: str | None) -> Any:
+    """The thing as it may be written."""
+    if kind == "data frame":
+        safe, said = cleared_frame(thing, provenance)
+        frame = safe.shown() if isinstance(safe, SafeTable) and len(safe.withheld) else thing
+        return remember_frame(frame, safe.notes() if isinstance(safe, SafeTable) else [], said)
+    if recall(thing) is None and kind == "figure":
+        refuse_points(thing, provenance)
+    if recall(thing) is None and kind == "table":
+        return refuse_table(thing, provenance)
+    found = Release.of_folder(target).cleared(thing) if kind in ("table", "figure") else thing
+    return getattr(found, "figure", None) or found
+
+
+def remember_frame(frame: pd.DataFrame, notes: list[str], provenance: str) -> pd.DataFrame:
+    """The frame with what its provenance file will say, in the attributes that pandas keeps."""
+    kept = frame.copy(deep=False)
+    kept.attrs = {"provenance": provenance, "notes": notes}
+    return kept
 
 
 def _questionnaire(survey: Any, target: Path, to: str | None) -> Path:
@@ -94,8 +122,11 @@ def _questionnaire(survey: Any, target: Path, to: str | None) -> Path:
 
 def provenance_file(thing: Any, name: str, content: bytes) -> str:
     """Where a file came from, as JSON without time or place, so that two runs write the same."""
+    told = thing.attrs if isinstance(thing, pd.DataFrame) else {}
     origin = recall(thing) or Origin(
-        getattr(thing, "title", "not recorded"), getattr(thing, "provenance", "not recorded")
+        getattr(thing, "title", "not recorded"),
+        str(told.get("provenance") or getattr(thing, "provenance", "not recorded")),
+        tuple(told.get("notes", ())),
     )
     record = {
         "file": name,
@@ -104,6 +135,7 @@ def provenance_file(thing: Any, name: str, content: bytes) -> str:
         "provenance": origin.provenance,
         "notes": list(origin.notes) or notes_of(thing),
         "settings": {str(key): _plain_value(value) for key, value in origin.settings.items()},
+        **({"counted": origin.counted.record()} if origin.counted is not None else {}),
         "cocoanalysis": cocoanalysis.__version__,
         "python": platform.python_version(),
         "libraries": {library: version(library) for library in LIBRARIES},
@@ -168,7 +200,7 @@ def _table_csv(table: GT) -> bytes:
     """The unrounded numbers behind the table, else the table's own cells."""
     origin = recall(table)
     if origin is not None and origin.frame is not None:
-        return _csv(origin.frame)
+        return _csv(origin.numbers())
     grid = read_grid(table)
     return _csv(pd.DataFrame(grid.body, columns=grid.head[-1] if grid.head else None))
 

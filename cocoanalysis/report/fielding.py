@@ -12,6 +12,7 @@ import pandas as pd
 
 from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.aggregation import icc
+from cocoanalysis.responses.disclosure import free
 
 ALL = "all"
 
@@ -42,10 +43,29 @@ def interim(responses: Any, scales: Sequence[str] | None = None, invited: pd.Dat
         raise ModelError("The responses have no column that names the collaboration.", code="NoCollaborations")
     if invited is not None and group not in invited:
         raise ModelError(f"The list of invitations has no column '{group}'.", code="NoCollaborations")
+    frame = frame.assign(**{group: _known_names(frame[group], group, invited, free(responses.provenance))})
     table = _counted(frame, group, invited)
     for scale in scales if scales is not None else [*survey.scores] or [*survey.constructs]:
         table[f"icc2_{scale}"] = _reliabilities(responses, str(scale), group).reindex(table.index)
     return table.rename_axis("collaboration").reset_index()
+
+
+FEW = 3  # responses from which a name is taken for a collaboration's, where no list says which there are
+OTHERS = "others"
+
+
+def _known_names(names: pd.Series, group: str, invited: pd.DataFrame | None, free_to_show: bool) -> pd.Series:
+    """The collaborations' names as they may be shown: one that is on no list may be a person's own words.
+
+    With a list of invitations a name that is not on it is counted under 'others', without a list a name that
+    fewer than three responses give.
+    """
+    text = names.astype("str")
+    if free_to_show:
+        return text
+    sizes = text.value_counts()
+    known = set(invited[group].astype(str)) if invited is not None else set(sizes[sizes >= FEW].index)
+    return text.where(text.isin(known) | text.isna(), OTHERS)
 
 
 def _counted(frame: pd.DataFrame, group: str, invited: pd.DataFrame | None) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from cocoanalysis.responses.disclosure import WITHHELD, Counted
 from cocoanalysis.result import PROVENANCES
 
 ATTRIBUTE = "coco_origin"
@@ -26,6 +27,22 @@ class Origin:
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     frame: pd.DataFrame | None = None  # the numbers behind it, unrounded
+    gone: frozenset[tuple[int, str]] = frozenset()  # cells of it (row, column) that are withheld
+    counted: Counted | None = None  # how many people are behind its rows, where the data are not public
+    keys: tuple[str, ...] = ()  # the name under which each row is counted
+    hidden: tuple[str, ...] = ()  # the columns that are withheld with a row
+    columns: tuple[str, ...] = ()  # all columns that are shown
+
+    def numbers(self) -> pd.DataFrame:
+        """The numbers behind it as they are written to a file: 'withheld' where they are withheld."""
+        if self.frame is None:
+            return pd.DataFrame()
+        if not self.gone:
+            return self.frame
+        table = self.frame.astype(object)
+        for row, column in self.gone:
+            table.iloc[row, [str(name) for name in table.columns].index(column)] = WITHHELD
+        return table
 
 
 def origin_of(results: Any, title: str, frame: pd.DataFrame | None = None) -> Origin:

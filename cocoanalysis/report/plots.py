@@ -8,7 +8,9 @@ To add a figure, write a function from a result and an optional Axes to the Axes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import matplotlib as mpl
@@ -22,9 +24,18 @@ from matplotlib.patches import Patch
 from cocoanalysis.errors import ModelError, ResponseError, listed
 from cocoanalysis.report.given import having, ledger_of, other, tidied
 from cocoanalysis.report.labels import figure_text, item_label, label, phrase, plain
-from cocoanalysis.report.origin import origin_of, remember
+from cocoanalysis.report.origin import Origin, origin_of, remember
 from cocoanalysis.report.tables import labelled, missing_by_reason, sorted_loadings, written
-from cocoanalysis.responses.disclosure import Policy, free
+from cocoanalysis.responses.disclosure import (
+    WITHHELD,
+    Counted,
+    current,
+    free,
+    joined_steps,
+    people,
+    sample_of,
+    withheld_whole,
+)
 
 # Okabe and Ito (2008): told apart by readers with any common colour blindness.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE, GREY = (
@@ -48,9 +59,35 @@ VERDICTS = {
 }  # edge, marker, face
 
 
+# --- what may be shown --------------------------------------------------------------------------
+
+
+def checked(draw: Callable[..., Axes]) -> Callable[..., Axes]:
+    """A figure of real answers that rests on too few people is drawn as an empty one that says so."""
+
+    @wraps(draw)
+    def safe(result: Any, *args: Any, **options: Any) -> Axes:
+        reason = withheld_whole(result)
+        if reason is None:
+            return draw(result, *args, **options)
+        ax = options.get("ax") or next((one for one in args if isinstance(one, Axes)), None)
+        return withheld(result, getattr(result, "title", "Figure"), reason, ax)
+
+    return safe
+
+
+def withheld(result: Any, title: str, reason: str, ax: Axes | None = None) -> Axes:
+    """The figure that stands for one that may not be shown."""
+    ax = _axes(ax, height=2, width=6)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, f"{WITHHELD.capitalize()}: {reason}.", ha="center", va="center", transform=ax.transAxes)
+    return _signed(ax, result, title)
+
+
 # --- answers ---------------------------------------------------------------------------------
 
 
+@checked
 def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """Answers item by item as bars around the middle of the scale, as they were given (not reversed).
 
@@ -100,13 +137,14 @@ def likert(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | 
     ax.set_yticks(places, [figure_text(item_label(responses, name), 56) for name in shares.index], fontsize=8)
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(100 * value):.0f} %")
     merged = (
-        "" if free(responses.provenance) else f"; categories of fewer than {Policy().cell} people joined with the next"
+        "" if free(responses.provenance) else f"; categories of fewer than {current().cell} people joined with the next"
     )
     ax.set_xlabel(f"Share of answers (numbers are per cent{merged})")
     _legend_below(ax, columns=len(codes) if len(codes) < 6 else 4)
     return _signed(ax, responses, "Answers")
 
 
+@checked
 def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """Share of missing answers item by item, one hatch a reason."""
     having(responses, "coco.read_responses", "provenance")
@@ -132,19 +170,19 @@ def missing(responses: Any, names: str | Sequence[str] | None = None, ax: Axes |
         left = left + width.to_numpy()
     ax.set_yticks(places, [figure_text(name) for name in frame.index], fontsize=8)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    few = "" if free(responses.provenance) else f"; blank where fewer than {Policy().cell} people would be shown"
+    few = "" if free(responses.provenance) else f"; blank where fewer than {current().cell} people would be shown"
     ax.set_xlabel(f"Share of all rows without an answer{few}")
     ax.set_ylim(-0.7, len(frame) - 0.3)
     _legend_below(ax)
     return _signed(ax, responses, "Missing answers")
 
 
+@checked
 def flow(responses: Any, ax: Axes | None = None) -> Axes:
     """From the rows of the file to the rows analysed: each step that left rows out, and why."""
     ledger: Any = ledger_of(responses)
-    steps = ledger[(ledger["rows"] > 0) & (ledger["n_before"] != ledger["n_after"])]
-    counts = [int(ledger["n_before"].iloc[0]) if not len(steps) else int(steps["n_before"].iloc[0])]
-    counts += [int(n) for n in steps["n_after"]]
+    steps = joined_steps(ledger, getattr(responses, "provenance", "yours"))
+    counts = [int(ledger["n_before"].iloc[0])] if not len(steps) else [steps["n_before"].iloc[0], *steps["n_after"]]
     ax = _axes(ax, height=0.7 + 0.95 * len(counts), width=7)
     ax.set_axis_off()
     ax.set_xlim(0, 10)
@@ -152,18 +190,23 @@ def flow(responses: Any, ax: Axes | None = None) -> Axes:
     box = {"boxstyle": "round,pad=0.5", "facecolor": "#EAF2F8", "edgecolor": "#333333"}
     words = ["Rows read", *["Remaining"] * (len(counts) - 2), "Analysed"] if len(counts) > 1 else ["Rows analysed"]
     for i, (word, count) in enumerate(zip(words, counts)):
-        ax.text(2.2, -i, f"{word}\nn = {count}", ha="center", va="center", bbox=box, fontsize=10)
+        ax.text(2.2, -i, f"{word}\nn = {_shown_count(count)}", ha="center", va="center", bbox=box, fontsize=10)
     for i, step in enumerate(steps.itertuples()):
         ax.annotate("", (2.2, -i - 0.72), (2.2, -i - 0.28), arrowprops={"arrowstyle": "-|>", "color": "#333333"})
         ax.annotate("", (4.3, -i - 0.5), (2.2, -i - 0.5), arrowprops={"arrowstyle": "-|>", "color": "#333333"})
         origin = "" if getattr(step, "origin", "plan") == "plan" else f" ({step.origin})"
-        ax.text(4.45, -i - 0.5, figure_text(f"{step.rule}: {int(step.rows)} rows{origin}", 44), va="center", fontsize=9)
+        ax.text(4.45, -i - 0.5, figure_text(f"{step.rule}: {step.words} rows{origin}", 44), va="center", fontsize=9)
     return _signed(ax, responses, "Sample flow")
+
+
+def _shown_count(count: Any) -> str:
+    return WITHHELD if pd.isna(count) else str(int(count))
 
 
 # --- measurement -------------------------------------------------------------------------------
 
 
+@checked
 def correlations(result: Any, ax: Axes | None = None, *, names: str | Sequence[str] | None = None) -> Axes:
     """Correlation heat map, in the order of the constructs when the survey says which item is whose.
 
@@ -188,6 +231,7 @@ def correlations(result: Any, ax: Axes | None = None, *, names: str | Sequence[s
     return _signed(ax, result, "Correlations")
 
 
+@checked
 def scree(result: Any, ax: Axes | None = None) -> Axes:
     """Eigenvalues of the sample against those of random data of the same size."""
     result = getattr(result, "parallel", result)
@@ -223,6 +267,7 @@ def scree(result: Any, ax: Axes | None = None) -> Axes:
     return _signed(ax, result, "Eigenvalues")
 
 
+@checked
 def loadings(result: Any, ax: Axes | None = None) -> Axes:
     """Factor loadings as a map: items sorted by the factor they load on most, numbers written in."""
     having(result, "coco.efa", "loadings")
@@ -238,6 +283,7 @@ def loadings(result: Any, ax: Axes | None = None) -> Axes:
     return _signed(ax, result, "Factor loadings")
 
 
+@checked
 def invariance(result: Any, ax: Axes | None = None) -> Axes:
     """What each step of the ladder costs in CFI, beside the usual limits of −.010 and −.020."""
     frame = tidied(result, "coco.invariance", "step", "cfi", "delta_cfi")
@@ -269,6 +315,7 @@ def invariance(result: Any, ax: Axes | None = None) -> Axes:
 # --- propositions ------------------------------------------------------------------------------
 
 
+@checked
 def forest(verdicts: Any, ax: Axes | None = None, *, label: str | None = None) -> Axes:
     """Every hypothesis: estimate, 95 % and simultaneous intervals, the band of negligible sizes, the verdict.
 
@@ -322,6 +369,7 @@ def _hypothesis(verdicts: Any, row: Mapping[str, Any]) -> str:
     return figure_text(f"{row['hypothesis']}  {shown}", 58)
 
 
+@checked
 def slopes(result: Any, ax: Axes | None = None) -> Axes:
     """Simple slopes: what the predictor goes with at low, middle and high values of the moderator.
 
@@ -342,6 +390,7 @@ def slopes(result: Any, ax: Axes | None = None) -> Axes:
     return _signed(ax, result, "Simple slopes")
 
 
+@checked
 def specification(result: Any, ax: Axes | None = None, *, hypothesis: str | None = None) -> Axes:
     """Specification curve: every defensible analysis, sorted by its estimate, with its verdict.
 
@@ -445,6 +494,7 @@ def _share_column(frame: pd.DataFrame) -> str:
     return found
 
 
+@checked
 def path(result: Any, ax: Axes | None = None) -> Axes:
     """Path diagram of a measurement or structural model with standardised estimates."""
     from cocoanalysis.report.pathdiagram import draw
@@ -454,6 +504,7 @@ def path(result: Any, ax: Axes | None = None) -> Axes:
     return _signed(ax, result, getattr(result, "title", "Path diagram"))
 
 
+@checked
 def missing_map(result: Any, by: str | None = None, ax: Axes | None = None) -> Axes:
     """Heat map of missing answers: constructs × groups, the share of unanswered questions written in.
 
@@ -474,8 +525,8 @@ def missing_map(result: Any, by: str | None = None, ax: Axes | None = None) -> A
     shares = frame.to_numpy(dtype=float)
     if not free(result.provenance):
         counts = np.array([sizes[str(name)] for name in frame.columns])
-        few = np.minimum(shares * counts, (1 - shares) * counts) < Policy().cell
-        shares = np.where(few | (counts < Policy().cell), np.nan, shares)
+        few = np.minimum(shares * counts, (1 - shares) * counts) < current().cell
+        shares = np.where(few | (counts < current().cell), np.nan, shares)
     ax = _axes(ax, height=1.8 + 0.3 * len(frame), width=4.5 + 1.3 * len(frame.columns))
     most = max(float(np.nanmax(shares, initial=0)), 0.01)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1.25 * most, aspect="auto")
@@ -512,11 +563,25 @@ def _axes(ax: Axes | None, *, height: float, width: float) -> Axes:
 
 def _signed(ax: Axes, result: Any, title: str) -> Axes:
     """Title on top and provenance at the foot: the last line of every figure."""
-    origin = origin_of(result, str(title))
+    origin = _counted(origin_of(result, str(title)), result)
     ax.set_title(figure_text(title), loc="left", fontsize=11, fontweight="bold")
     if origin.provenance != "yours" and origin.notes:
         _provenance_line(ax.figure, figure_text(origin.notes[0]))
     return remember(ax, origin)
+
+
+def _counted(origin: Origin, result: Any) -> Origin:
+    """The origin with the number of people behind a figure of real answers."""
+    if free(origin.provenance):
+        return origin
+    numbers = [people(one)[0] for one in (result if isinstance(result, (list, tuple)) else [result])]
+    known = [n for n in numbers if n is not None]
+    if not known:
+        return origin
+    key = f"figure {origin.title} {getattr(result, 'formula', '')}".strip()
+    first = result[0] if isinstance(result, (list, tuple)) else result
+    sample = sample_of(getattr(first, "ledger", None))
+    return replace(origin, counted=Counted({key: min(known)}, frozenset({"figure"}), sample, origin.title))
 
 
 def _provenance_line(figure: Any, note: str) -> None:
@@ -567,8 +632,9 @@ def _answer_shares(responses: Any, names: str | Sequence[str] | None) -> tuple[p
     return shares.div(shares.sum(axis="columns").where(lambda total: total > 0), axis="index").fillna(0.0), scale
 
 
-def merged_small(counts: pd.Series, cell: int = Policy().cell) -> pd.Series:
+def merged_small(counts: pd.Series, cell: int | None = None) -> pd.Series:
     """Answer categories of too few people, added to the next towards the middle; nothing when all are too few."""
+    cell = current().cell if cell is None else cell
     values = counts.to_numpy(dtype=float).copy()
     middle = (len(values) - 1) / 2
     for place in sorted(range(len(values)), key=lambda i: -abs(i - middle)):
@@ -589,7 +655,7 @@ def _safe_reasons(frame: pd.DataFrame, provenance: str) -> pd.DataFrame:
     if free(provenance):
         return frame.drop(columns=["any reason", "n"])
     people = frame["any reason"] * frame["n"]
-    known = np.minimum(people.round(), (frame["n"] - people).round()) >= Policy().cell
+    known = np.minimum(people.round(), (frame["n"] - people).round()) >= current().cell
     return frame[["any reason"]].where(known, 0.0)
 
 

@@ -24,6 +24,7 @@ from lxml import html as parser
 import cocoanalysis
 from cocoanalysis.errors import CocoError
 from cocoanalysis.report import files
+from cocoanalysis.report.clearance import Release
 from cocoanalysis.report.exhibits import CONTENTS, EXHIBITS, SECTIONS, Equation, Exhibit
 from cocoanalysis.report.export import LIBRARIES, guarded
 from cocoanalysis.report.labels import plain
@@ -150,7 +151,8 @@ def page_of(
 ) -> Page:
     """Every exhibit of one survey, drawn and written; the page itself is not yet."""
     wrapped = progress(EXHIBITS, study.name) if progress else EXHIBITS
-    shown = [found for one in wrapped if (found := show(one, study, writer)) is not None]
+    release = Release()
+    shown = [found for one in wrapped if (found := show(one, study, writer, release)) is not None]
     covered = {key for one in shown if one.refused is None for key in one.covers}
     if all(part["signed"] for one in shown for part in one.parts if "signed" in part):
         covered.add("provenance")
@@ -167,13 +169,17 @@ def page_of(
     return Page(study.name, title, study.responses.provenance, shown, facts, missing)
 
 
-def show(one: Exhibit, study: Study, writer: Writer) -> Shown | None:
-    """One exhibit as parts of a page; None when it does not apply to the survey."""
+def show(one: Exhibit, study: Study, writer: Writer, release: Release | None = None) -> Shown | None:
+    """One exhibit as parts of a page; None when it does not apply to the survey.
+
+    Tables and figures are held against those of ``release``, which are written together.
+    """
+    release = Release() if release is None else release
     parts: list[dict[str, Any]] = []
     refused = None
     try:
         for thing in one.show(study):
-            parts.append(_part(thing, f"{study.name}-{one.name}-{len(parts) + 1}", writer))
+            parts.append(_part(release.cleared(thing), f"{study.name}-{one.name}-{len(parts) + 1}", writer))
     except CocoError as error:
         refused = f"{error} ({error.code})"
     if not parts and refused is None:
@@ -195,7 +201,7 @@ def _table_part(table: GT, name: str, writer: Writer) -> dict[str, Any]:
     origin = recall(table)
     numbers = None
     if origin is not None and origin.frame is not None:
-        frame = guarded(origin.frame)
+        frame = guarded(origin.numbers())
         text = frame.to_csv(index=not hasattr(frame.index, "step"), lineterminator="\n")
         numbers = writer.write(f"tables/{name}.csv", text)
     title = origin.title if origin is not None else "Table"

@@ -8,6 +8,7 @@ result, provenance first. To add a table, write a function that ends in `_table(
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,21 @@ from cocoanalysis.errors import ModelError, listed
 from cocoanalysis.report.given import as_table, glanced, having, ledger_of, named, other, tidied
 from cocoanalysis.report.labels import item_label, label, phrase, plain
 from cocoanalysis.report.origin import ATTRIBUTE, Origin, notes_of, origin_of, remember
-from cocoanalysis.responses.disclosure import WITHHELD, SafeTable, safe_table
+from cocoanalysis.responses.disclosure import (
+    COUNTS,
+    WITHHELD,
+    WRITTEN,
+    Counted,
+    SafeTable,
+    current,
+    free,
+    group_facts,
+    joined_ledger,
+    people,
+    safe_table,
+    sample_of,
+    withheld_whole,
+)
 
 MISSING = ""
 
@@ -571,18 +586,28 @@ def regressions(
         {plain(name): [column.get(term, MISSING) for term in order] for name, column in columns.items()}
     )
     shown.insert(0, "term", [phrase(first, term) for term in order])
-    counts = {plain(name): written(_glanced(model, "n", "n_obs", "nobs"), "count") for name, model in models.items()}
+    counts = {
+        plain(name): WITHHELD if withheld_whole(model) else written(_glanced(model, "n", "n_obs", "nobs"), "count")
+        for name, model in models.items()
+    }
     shown = pd.concat([shown, pd.DataFrame([{"term": "n", **counts}])], ignore_index=True)
+    reasons = {plain(name): withheld_whole(model) for name, model in models.items()}
+    refused = [f"{name}: withheld, {reason}." for name, reason in reasons.items() if reason]
     raw = pd.concat([model.tidy().assign(model=name) for name, model in models.items()], ignore_index=True)
     return _table(
         list(models.values()), shown, title or "Regressions", id="coco-regressions", rowname="term", raw=raw,
-        notes=["Estimate with its 95 % interval in brackets."],
+        notes=["Estimate with its 95 % interval in brackets.", *refused],
     )  # fmt: skip
 
 
 def _model_column(model: Any) -> dict[str, str]:
     frame = model.tidy()
     spans = intervals(frame, "ci_lower", "ci_upper", "number")
+    if withheld_whole(model) is not None:
+        return {str(term): WITHHELD for term in frame["term"]}
+    if not free(getattr(model, "provenance", "yours")) and hasattr(model, "people_by_row"):
+        frame = frame[model.people_by_row() >= current().cell]
+        spans = intervals(frame, "ci_lower", "ci_upper", "number")
     return {
         str(term): f"{written(estimate, 'number')} {span}".strip()
         for term, estimate, span in zip(frame["term"], frame["est"], spans)
@@ -632,7 +657,42 @@ def flow(responses: Any) -> GT:
     """The ledger: every row and cell that was changed or left out, by which rule, planned or not."""
     ledger = ledger_of(responses)
     columns = _present(ledger, "step", "rule", "rows", "cells", "count", "n_before", "n_after", "origin")
-    return _table(responses, ledger[columns].reset_index(drop=True), "Sample flow", id="coco-flow", raw=ledger)
+    shown = ledger[columns].reset_index(drop=True)
+    provenance = getattr(responses, "provenance", "yours")
+    if free(provenance):
+        return _table(responses, shown, "Sample flow", id="coco-flow", raw=ledger)
+    shown, hidden = published_ledger(shown)
+    table = _table(_Ledger(responses, provenance), shown, "Sample flow", id="coco-flow", raw=shown)
+    return _withhold(table, hidden, f"{current().words()}")
+
+
+class _Ledger:
+    """The origin of a table of the ledger: its rows are steps, whose counts `published_ledger` has looked at."""
+
+    def __init__(self, responses: Any, provenance: str):
+        self.provenance, self.survey = provenance, getattr(responses, "survey", None)
+        self.ledger = getattr(responses, "ledger", None)
+        self.settings: dict[str, Any] = {}
+
+
+def published_ledger(ledger: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, list[int]]]:
+    """The ledger of real answers as it may be shown, and the places withheld in it, by column.
+
+    Steps that left few people out are joined with the next one that did; counts of few rows or cells are withheld.
+    """
+    shown = joined_ledger(ledger)
+    cell, hidden = current().cell, {}
+    left = shown["n_before"] != shown["n_after"]
+    lost = (shown["n_before"] - shown["n_after"]).abs()
+    few = left & (lost < cell)
+    for name in _present(shown, "rows", "cells", "count"):
+        small = (shown[name] > 0) & (shown[name] < cell)
+        hidden[name] = [int(row) for row in np.flatnonzero(small | (few & (name == "rows")))]
+    if few.any():  # all steps together left few out: what was there before them would tell
+        last = int(np.flatnonzero(few)[-1])
+        hidden["n_before"] = list(range(last + 1))
+        hidden["n_after"] = list(range(int(np.flatnonzero(few)[0])))
+    return shown, {name: rows for name, rows in hidden.items() if rows}
 
 
 def missing(result: Any) -> GT:
@@ -663,6 +723,28 @@ def missing_by_reason(responses: Any) -> pd.DataFrame:
     frame["any reason"] = frame.sum(axis=1)
     frame.insert(0, "n", len(responses.frame))
     return frame.rename_axis(index="item", columns=None).reset_index()
+
+
+def with_and_without(compared: pd.DataFrame, source: Any = None, *, title: str | None = None) -> GT:
+    """The same scores with all responses and without the careless, as `screening.with_and_without` compared them.
+
+    ``source`` is the Responses that were compared. Where few people make the difference, the second sample is withheld.
+    """
+    maker = "cocoanalysis.responses.screening.with_and_without"
+    if not isinstance(compared, pd.DataFrame) or "sample" not in compared:
+        raise other(compared, maker, "a table with the column 'sample' is needed")
+    samples = list(dict.fromkeys(compared["sample"]))
+    key = next(name for name in compared.columns if name != "sample")
+    measures = [name for name in compared.columns if name not in ("sample", key)]
+    wide = compared.pivot(index=key, columns="sample", values=measures).loc[compared[key].drop_duplicates()]
+    names = {(name, sample): f"{heading(name)}, {plain(sample)}" for name in measures for sample in samples}
+    shown = pd.DataFrame({names[pair]: wide[pair].to_numpy() for pair in names})
+    shown.insert(0, key, [label(source, name) for name in wide.index])
+    kinds = {names[pair]: HEADINGS.get(pair[0], ("", "number"))[1] for pair in names}
+    table = _table(source, shown, title or "Scores with and without careless answers", id="coco-careless", kind=kinds)
+    few = {names[pair]: [int(i) for i in np.flatnonzero(shown[names[pair]].isna())] for pair in names}
+    safe = free(getattr(source, "provenance", "yours"))
+    return table if safe else _withhold(table, few, f"differs from the sample of all by {current().words()}")
 
 
 def icc(result: Any) -> GT:
@@ -760,8 +842,13 @@ def _table(
     says of single columns how they are written, where HEADINGS does not.
     """
     origin = origin_of(result, plain(title), frame if raw is None else raw)
-    safe = _safe(frame.reset_index(drop=True).rename(columns=str), origin.provenance, shares)
-    behind = None if origin.frame is None else _safe(origin.frame, origin.provenance, shares).tidy()
+    frame = frame.reset_index(drop=True).rename(columns=str)
+    shares = [*shares, *(name for name in getattr(result, "shares", ()) if name in frame and name not in shares)]
+    facts = _facts(result, frame, origin.frame, origin.provenance)
+    safe = _safe(frame, origin.provenance, shares, facts, result)
+    behind, gone = _behind(origin, frame, facts, shares, result)
+    keys = _keys(safe.table, rowname, origin.title, result)
+    counted = _counted(origin, safe, facts, keys, result)
     frame = safe.tidy().copy()
     kinds = {name: kind_of(name, frame[name]) for name in frame.columns} | dict(kind or {})
     for name, each in kinds.items():
@@ -779,22 +866,195 @@ def _table(
         hidden = [int(row) for row in safe.withheld.loc[safe.withheld["column"] == column, "row"]]
         table = table.fmt(lambda _value: WITHHELD, columns=str(column), rows=hidden)
     withheld = safe.notes() if len(safe.withheld) else []
-    origin = Origin(origin.title, origin.provenance, (*origin.notes, *notes, *withheld), origin.settings, behind)
+    told = dict.fromkeys((*origin.notes, *notes, *withheld))
+    numbers = tuple(name for name in frame.columns if kinds[name] != "text" or _interval_column(safe.table[name]))
+    origin = Origin(origin.title, origin.provenance, tuple(told), origin.settings, behind, gone, counted, keys, numbers)
+    origin = replace(origin, columns=tuple(frame.columns))
     for note in origin.notes:
         table = table.tab_source_note(plain(note))
     return remember(_dressed(table), origin)
 
 
-def _safe(frame: pd.DataFrame, provenance: str, shares: Sequence[str]) -> SafeTable:
-    """The frame as it may be shown; people are counted by its column n, where it has one."""
-    counts = ["n"] if "n" in frame else []
-    return safe_table(
-        frame,
+FACTS = ("people behind", "share of the largest cluster", "residual df")  # columns beside the table's own
+
+
+def _facts(result: Any, frame: pd.DataFrame, raw: pd.DataFrame | None, provenance: str) -> pd.DataFrame | None:
+    """For each row the people behind it, its largest cluster's share and its residual degrees of freedom, if known."""
+    if free(provenance):
+        return None
+    rows = len(frame)
+    aligned = raw if raw is not None and len(raw) == rows else frame
+    columns = [np.full(rows, np.nan) for _ in FACTS]
+    whole = [people(one) for one in (result if isinstance(result, (list, tuple)) else [result])]
+    for place, numbers in ((0, [n for n, _ in whole]), (2, [df for _, df in whole])):
+        known = [value for value in numbers if value is not None]
+        columns[place] = np.full(rows, min(known)) if known and len(known) == len(whole) else columns[place]
+    own = next((table[name] for table in (frame, aligned) if (name := _counter(table))), None)
+    groups = next((found for table in (frame, aligned) if (found := group_facts(result, table)) is not None), None)
+    if groups is not None:
+        columns[:2] = groups["n"].to_numpy(), groups["largest"].to_numpy()
+    by_row = getattr(result, "people_by_row", None)
+    if callable(by_row) and len(by_row()) == rows:
+        columns[0] = by_row()
+    if own is not None:
+        columns[0] = own.to_numpy(dtype=float, na_value=np.nan)
+    facts = pd.DataFrame(dict(zip(FACTS, columns)))
+    facts.attrs["partition"] = groups is not None and bool(groups["whole"].all())
+    return facts
+
+
+def _counter(frame: pd.DataFrame) -> str | None:
+    """The column that counts the people of each row."""
+    names = ("n", "size", "n_obs", "people")
+    return next((name for name in names if name in frame and pd.api.types.is_numeric_dtype(frame[name].dtype)), None)
+
+
+def _safe(
+    frame: pd.DataFrame, provenance: str, shares: Sequence[str], facts: pd.DataFrame | None, result: Any
+) -> SafeTable:
+    """The frame as it may be shown, by the people behind each row."""
+    if facts is None:
+        return safe_table(frame, provenance=provenance, counts=())
+    beside = facts.loc[:, facts.notna().any()]
+    beside = beside.fillna({FACTS[1]: 0.0, FACTS[2]: np.inf})
+    n, largest = (name if name in beside else None for name in FACTS[:2])
+    own = [name for name in (_counter(frame),) if name]
+    found = safe_table(
+        pd.concat([frame, beside.rename(columns={FACTS[2]: "residual_df"})], axis=1),
         provenance=provenance,
-        counts=counts,
-        shares=[name for name in shares if counts and name in frame],
-        total=False,
+        counts=[*([n] if n else []), *own],
+        shares=[name for name in shares if (n or own) and name in frame],
+        largest=largest,
+        names=[name for name in frame.columns if _identifies(name, frame[name], result)],
+        total=bool(facts.attrs.get("partition")),
     )
+    withheld = found.withheld[found.withheld["column"].isin(frame.columns)]
+    return replace(found, table=found.table[frame.columns], withheld=withheld.drop_duplicates(["row", "column"]))
+
+
+def _identifies(name: Any, column: pd.Series, result: Any) -> bool:
+    """Whether a text column names people, clusters or organisations, or words of their own."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    if name == "term" and hasattr(result, "people_by_row"):
+        return bool((result.people_by_row() < current().cell).any() and withheld_whole(result) is None)
+    survey = getattr(result, "survey", None)
+    background = getattr(survey, "background", {})
+    known = {
+        str(label) for question in background.values() for label in (question.labels("en") or {}) if question.categories
+    }
+    identifiers = {getattr(survey, kind, None) for kind in ("respondent", "cluster", "collaboration", "organisation")}
+    if name in identifiers or (name in background and background[name].kind not in ("categorical", "numeric")):
+        return True
+    return name == "group" and not set(column.dropna().astype(str)) <= known
+
+
+def _behind(
+    origin: Origin, frame: pd.DataFrame, facts: pd.DataFrame | None, shares: Sequence[str], result: Any
+) -> tuple[pd.DataFrame | None, frozenset[tuple[int, str]]]:
+    """The numbers behind a table as they may be given away, and which cells of them are withheld."""
+    raw = origin.frame
+    if raw is None or facts is None:
+        return raw, frozenset()
+    if len(raw) != len(frame):
+        same = len(facts) and _alike(facts)
+        facts = facts.iloc[np.zeros(len(raw), dtype=int)].reset_index(drop=True) if same else _own_facts(raw)
+    safe = _safe(raw.reset_index(drop=True), origin.provenance, shares, facts, result)
+    gone = frozenset((int(row), str(column)) for row, column in safe.withheld[["row", "column"]].to_numpy())
+    return safe.tidy().set_axis(raw.index), gone
+
+
+def _own_facts(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a table says itself of the people behind its rows."""
+    facts = pd.DataFrame(np.nan, index=range(len(frame)), columns=list(FACTS))
+    name = _counter(frame)
+    return facts if name is None else facts.assign(**{FACTS[0]: frame[name].to_numpy(dtype=float, na_value=np.nan)})
+
+
+def _alike(facts: pd.DataFrame) -> bool:
+    return bool((facts.nunique(dropna=False) == 1).all())
+
+
+def _interval_column(column: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    return bool(column.astype(str).str.match(WRITTEN).any())
+
+
+def _withhold(table: GT, hidden: Mapping[str, Sequence[int]], reason: str) -> GT:
+    """The table with further cells withheld, also in the numbers behind it, and a note that says why."""
+    origin = getattr(table, ATTRIBUTE)
+    if not any(len(rows) for rows in hidden.values()):
+        return table
+    behind = origin.frame
+    for name, rows in hidden.items():
+        if name in origin.columns and len(rows):
+            table = table.fmt(lambda _value: WITHHELD, columns=name, rows=[int(row) for row in rows])
+    gone = origin.gone
+    if behind is not None:
+        behind, gone = _blanked(behind, gone, hidden, len(origin.keys))
+    note = f"Withheld: {reason}."
+    if note not in origin.notes:
+        table = table.tab_source_note(plain(note))
+    return remember(table, replace(origin, notes=(*origin.notes, note), frame=behind, gone=gone))
+
+
+def _blanked(
+    frame: pd.DataFrame, gone: frozenset[tuple[int, str]], hidden: Mapping[str, Sequence[int]], rows: int
+) -> tuple[pd.DataFrame | None, frozenset[tuple[int, str]]]:
+    """The numbers behind a table without what is withheld; None where they are not row by row those of the table."""
+    if len(frame) != rows:
+        return None, frozenset()
+    every = set.intersection(*(set(places) for places in hidden.values())) if hidden else set()
+    blank, cells = frame.copy(), set(gone)
+    for name in frame.columns:
+        number = pd.api.types.is_numeric_dtype(frame[name].dtype)
+        places = sorted({*hidden.get(str(name), ()), *(every if number else ())})
+        if places:
+            keep = np.ones(rows, dtype=bool)
+            keep[places] = False
+            blank[name] = blank[name].astype("Float64" if number else object).where(keep)
+            cells |= {(place, str(name)) for place in places}
+    return blank, frozenset(cells)
+
+
+def withheld_rows(table: GT, reasons: Mapping[str, str]) -> GT:
+    """The table without the numbers of some rows, which are named as in its trace, each with its reason."""
+    origin = getattr(table, ATTRIBUTE)
+    for reason in dict.fromkeys(reasons.values()):
+        rows = [place for place, key in enumerate(origin.keys) if reasons.get(key) == reason]
+        table = _withhold(table, dict.fromkeys(origin.hidden, rows), reason)
+    origin = getattr(table, ATTRIBUTE)
+    left = {key: n for key, n in origin.counted.rows.items() if key not in reasons}
+    return remember(table, replace(origin, counted=replace(origin.counted, rows=left)))
+
+
+def _keys(frame: pd.DataFrame, rowname: str | None, title: str, result: Any) -> tuple[str, ...]:
+    """The name of each row: its first texts, and of what model (or table) they are where the rows are not counted."""
+    texts = _texts(frame)
+    columns = [rowname] if rowname in frame.columns else texts[:2]
+    whole = str(getattr(result, "formula", "") or "") or ("" if _counter(frame) else title)
+    first = [whole] if whole else []
+    return tuple("; ".join([*first, *map(str, row)]) for row in frame[columns].to_numpy())
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    found = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    return [name for name in found if not _interval_column(frame[name])]
+
+
+def _counted(
+    origin: Origin, safe: SafeTable, facts: pd.DataFrame | None, keys: Sequence[str], result: Any
+) -> Counted | None:
+    """The trace of a table: how many people are behind each of its rows that shows a number."""
+    if facts is None or not facts[FACTS[0]].notna().any():
+        return None
+    hidden = set(safe.withheld["row"])
+    shown = {name: n for row, (name, n) in enumerate(zip(keys, facts[FACTS[0]])) if row not in hidden and n == n}
+    texts = _texts(safe.table)
+    numbers = [str(name) for name in safe.table.columns if name not in texts and str(name) not in COUNTS]
+    first = result[0] if isinstance(result, (list, tuple)) and result else result
+    return Counted(shown, frozenset(numbers), sample_of(getattr(first, "ledger", None)), origin.title)
 
 
 def _writer(kind: str) -> Callable[[Any], str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from cocoanalysis.errors import ModelError, listed, suggestion
 from cocoanalysis.report.labels import label, phrase, plain
 from cocoanalysis.report.tables import chosen_measures, interval, written
+from cocoanalysis.responses.disclosure import joined_steps, withheld_whole
 
 SOURCES = {"synthetic": "In the synthetic data, ", "public real": "", "yours": ""}
 
@@ -47,10 +48,10 @@ def verdict(verdicts: Any, hypothesis: str | None = None, *, reason: bool = True
     why = f" ({str(row['reason']).rstrip('.')})" if reason and _there(row.get("reason")) else ""
     if row["label"] == "gate":
         held = {"supported": "held", "contradicted": "did not hold"}.get(row["verdict"], "was not testable")
-        return _sentence(verdicts, f"the gate {row['hypothesis']} {held}{why}")
+        return _sentence(verdicts, f"the gate {row['hypothesis']} {held}{why}", row)
     judged = f"{row['hypothesis']} (expected {row['expected']}) {JUDGED[row['verdict']]}{why}"
     found = estimated(row)
-    return _sentence(verdicts, f"{_said_of(verdicts, row)} was {found}; {judged}" if found else judged)
+    return _sentence(verdicts, f"{_said_of(verdicts, row)} was {found}; {judged}" if found else judged, row)
 
 
 def estimated(row: Mapping[str, Any] | pd.Series) -> str:
@@ -191,7 +192,7 @@ def reliability(result: Any, scale: str) -> str:
             span = interval(row.get(f"{stem}_lower"), row.get(f"{stem}_upper"), "bounded")
             parts.append(f"{sign} = {written(row[name], 'bounded')}" + (f", 95 % CI {span}" if span else ""))
     n = f" ({written(row['n_items'], 'count')} items, n = {written(row['n'], 'count')})"
-    return _sentence(result, f"{label(result, scale)}{n}: {'; '.join(parts)}")
+    return _sentence(result, f"{label(result, scale)}{n}: {'; '.join(parts)}", row)
 
 
 def invariance(result: Any) -> str:
@@ -207,17 +208,32 @@ def invariance(result: Any) -> str:
 def flow(responses: Any) -> str:
     """How many rows came, how many were left out by which rule, and how many were analysed."""
     ledger = getattr(responses, "ledger", responses)
-    left = ledger[(ledger["rows"] > 0) & (ledger["n_before"] != ledger["n_after"])]
-    start = int((left if len(left) else ledger)["n_before"].iloc[0])
-    reasons = "; ".join(f"{int(step.rows)} left out ({step.rule})" for step in left.itertuples())
-    end = int(left["n_after"].iloc[-1]) if len(left) else start
-    return _sentence(responses, f"of {start} rows {end} were analysed" + (f": {reasons}" if reasons else ""))
+    steps = joined_steps(ledger, getattr(responses, "provenance", "yours"))
+    start = steps["n_before"].iloc[0] if len(steps) else ledger["n_before"].iloc[0]
+    end = int(steps["n_after"].iloc[-1] if len(steps) else start)
+    reasons = "; ".join(f"{step.words} left out ({step.rule})" for step in steps.itertuples())
+    said = f"of {int(start)} rows {end} were analysed" if pd.notna(start) else f"{end} rows were analysed"
+    return _sentence(responses, said + (f": {reasons}" if reasons else ""))
 
 
-def _sentence(result: Any, text: str) -> str:
+def _sentence(result: Any, text: str, row: pd.Series | None = None) -> str:
+    """The sentence, or, where it would be about too few people, that it is withheld and why."""
+    reason = withheld_whole(result if row is None else _OfRow(row, getattr(result, "provenance", "yours")))
+    if reason is not None:
+        return f"Withheld: {reason}."
     start = SOURCES[getattr(result, "provenance", "yours")]
     whole = f"{start}{text}" if start else text[:1].upper() + text[1:] if text[:1].isascii() else text
     return whole.rstrip(".") + "."
+
+
+class _OfRow:
+    """One row of a table as a result of its own: what `withheld_whole` asks for."""
+
+    def __init__(self, row: pd.Series, provenance: str):
+        self.row, self.provenance = row, provenance
+
+    def glance(self) -> pd.DataFrame:
+        return self.row.to_frame().T
 
 
 def _estimate(sign: str, row: Mapping[str, Any] | pd.Series) -> str:

@@ -8,8 +8,10 @@ follow the practice of statistical offices and research data centres.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,9 +24,14 @@ from cocoanalysis.responses.ledger import entry
 from cocoanalysis.result import PROVENANCES, Result
 
 WITHHELD = "withheld"
+WRITTEN = r"(?:[−-]?[\d.]+\s)?\[.*\d.*\]$"  # a written interval, with or without its estimate
 COUNTS = ("n", "count", "rows", "size", "n_obs")
 EXTREMES = ("min", "max", "minimum", "maximum", "lowest", "highest", "range")
 RESIDUAL = ("df_resid", "df_residual", "residual_df")
+DOMINANT = ("largest_share", "largest_cluster")
+PARTS = ("n_flagged", "missing", "n_missing", "n_too_few", "n_dropped")  # counts of some of the people of a row
+SHARES = ("share_flagged", "floor", "ceiling")  # shares of a row's people
+SINGLE = ("most_influential_cluster", "most_influential", "cooks_distance_max", "largest_shift")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,45 @@ class Policy:
 
     def words(self) -> str:
         return f"fewer than {self.cell} people"
+
+
+_RULES: ContextVar[Policy | None] = ContextVar("rules of disclosure", default=None)
+
+
+def current() -> Policy:
+    """The rules in force."""
+    return _RULES.get() or Policy()
+
+
+@contextmanager
+def disclosure_rules(**rules: Any) -> Iterator[Policy]:
+    """Other thresholds for everything made and written inside the block.
+
+    Parameters
+    ----------
+    rules : cell (10 people), dominance (.5), residual_df (10), extremes (False), as in `Policy`
+
+    Examples
+    --------
+    >>> with disclosure_rules(cell=20) as rules:
+    ...     print(rules.words())
+    fewer than 20 people
+    """
+    known = {one.name for one in fields(Policy)}
+    for name in rules:
+        one_of(name, known, "rule of disclosure", error=DisclosureError)
+    changed = replace(current(), **rules)
+    if changed.cell < 1 or changed.residual_df < 0 or not 0 < changed.dominance <= 1:
+        raise DisclosureError(
+            "The threshold of a cell is at least 1 person, that of residual degrees of freedom at least 0, and the "
+            "share of a cluster above 0 and at most 1.",
+            code="ImpossibleRule",
+        )
+    token = _RULES.set(changed)
+    try:
+        yield changed
+    finally:
+        _RULES.reset(token)
 
 
 OPEN = ("synthetic", "public real")
@@ -85,7 +131,10 @@ class SafeTable(Result):
 
     def notes(self) -> list[str]:
         reasons = self.withheld["reason"].value_counts()
-        return [*super().notes(), *(f"{count} cells withheld: {reason}." for reason, count in reasons.items())]
+        return [
+            *super().notes(),
+            *(f"{count} cell{'s' * (count != 1)} withheld: {reason}." for reason, count in reasons.items()),
+        ]
 
     def _shown(self) -> pd.DataFrame:
         return self.shown()
@@ -98,6 +147,7 @@ def safe_table(
     counts: str | Sequence[str] | None = None,
     shares: Sequence[str] = (),
     largest: str | None = None,
+    names: Sequence[str] = (),
     total: bool = True,
     policy: Policy | None = None,
 ) -> SafeTable:
@@ -110,7 +160,8 @@ def safe_table(
     counts : columns that count people; None finds the usual names (n, count, …)
     shares : columns that are shares of the first count (0 to 1): neither the people in the share nor
         the others may be fewer than the threshold
-    largest : column with the share of the largest cluster in the row (dominance)
+    largest : column with the share of the largest cluster in the row (dominance); None finds largest_share
+    names : columns that name people or clusters; of a withheld row their text is withheld too
     total : whether the sum of the counts is known, so that one withheld row could be found by
         subtraction; then a second one is withheld with it
     policy : thresholds; 10 people, half of a cell, 10 residual degrees of freedom by default
@@ -118,9 +169,10 @@ def safe_table(
     Returns
     -------
     SafeTable. Withheld are: rows of fewer people than the threshold (empty ones too), shares of few
-    people, dominated rows, models with few residual degrees of freedom, minimum and maximum.
+    people, dominated rows, models with few residual degrees of freedom, minimum and maximum, and what
+    is known of single people only (the most influential one).
     """
-    policy = policy or Policy()
+    policy = policy or current()
     if free(provenance):
         return SafeTable(table, _nothing(), policy, provenance)
     columns = _counting(table, counts)
@@ -130,6 +182,7 @@ def safe_table(
         rows |= _second_row(table[columns[0]], rows, policy)
     found = [(row, column, reason) for row, reason in rows.items() for column in numbers]
     found += [(row, column, rows[row]) for column in table.columns for row in _written(table[column]) if row in rows]
+    found += [(row, column, reason) for row, reason in rows.items() for column in names if column not in numbers]
     found += _unsafe_cells(table, columns, shares, rows, policy)
     return _withholding(table, found, policy, provenance)
 
@@ -138,7 +191,7 @@ def _written(column: pd.Series) -> list[int]:
     """Rows in which a text column holds a written interval, as [.12, .34]: numbers too."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return []
-    return [int(row) for row in np.flatnonzero(column.astype(str).str.match(r"\[.*\d.*\]$").to_numpy(dtype=bool))]
+    return [int(row) for row in np.flatnonzero(column.astype(str).str.match(WRITTEN).to_numpy(dtype=bool))]
 
 
 def _nothing() -> pd.DataFrame:
@@ -163,6 +216,7 @@ def _unsafe_rows(table: pd.DataFrame, columns: Sequence[str], largest: str | Non
     for name in columns:
         few = table[name].fillna(0).to_numpy(dtype=float) < policy.cell
         rows |= {int(row): policy.words() for row in np.flatnonzero(few)}
+    largest = largest or next((name for name in DOMINANT if name in table.columns), None)
     if largest is not None:
         share = table[largest].fillna(1).to_numpy(dtype=float)
         words = f"one cluster is more than {policy.dominance:.0%} of the group"
@@ -192,13 +246,36 @@ def _unsafe_cells(
         words = "an answer of single people"
         names = [name for name in table.columns if str(name).lower() in EXTREMES]
         found += [(row, name, words) for name in names for row in range(len(table)) if row not in rows]
-    for name in shares:
+        extremes = [row for row in _rows_called(table, ("min", "max", "minimum", "maximum")) if row not in rows]
+        numbers = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name].dtype)]
+        found += [(row, name, words) for row in extremes for name in numbers]
+    single = [name for name in SINGLE if name in table.columns]
+    found += [(row, name, "about a single person or cluster") for name in single for row in range(len(table))]
+    for name in (name for name in PARTS if columns and name in table.columns and _whole(table[name])):
+        counted = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float)
+        few = (counted > 0) & (counted < policy.cell)
+        found += [(int(row), name, policy.words()) for row in np.flatnonzero(few) if int(row) not in rows]
+    usual = [name for name in SHARES if name in table.columns and name not in shares and columns]
+    for name in (*shares, *usual):
         people = table[name].to_numpy(dtype=float) * table[columns[0]].to_numpy(dtype=float)
         others = table[columns[0]].to_numpy(dtype=float) - people
         few = np.minimum(np.round(people), np.round(others)) < policy.cell
         words = f"a share of {policy.words()}"
         found += [(int(row), name, words) for row in np.flatnonzero(few) if int(row) not in rows]
     return found
+
+
+def _whole(column: pd.Series) -> bool:
+    """Whether a column counts: whole numbers, of whatever type."""
+    values = pd.to_numeric(column, errors="coerce").dropna()
+    return bool(len(values) and (values % 1 == 0).all())
+
+
+def _rows_called(table: pd.DataFrame, names: Sequence[str]) -> list[int]:
+    """Rows that a text column names so, as the rows of DataFrame.describe()."""
+    texts = [table[name] for name in table.columns if not pd.api.types.is_numeric_dtype(table[name].dtype)]
+    found = [np.flatnonzero(text.astype(str).str.lower().isin(names).to_numpy(dtype=bool)) for text in texts]
+    return sorted({int(row) for rows in found for row in rows})
 
 
 def _withholding(
@@ -227,7 +304,7 @@ def safe_crosstab(counts: pd.DataFrame, *, provenance: str, policy: Policy | Non
     until nobody who knows the margins and the shown cells can tell a withheld one closely: the
     range of values that it may have (by linear programming) spans at least the threshold.
     """
-    policy = policy or Policy()
+    policy = policy or current()
     if free(provenance):
         return SafeTable(counts, _nothing(), policy, provenance)
     values = counts.to_numpy(dtype=float)
@@ -241,12 +318,17 @@ def safe_crosstab(counts: pd.DataFrame, *, provenance: str, policy: Policy | Non
 def protected(values: np.ndarray, primary: np.ndarray, width: float) -> np.ndarray:
     """Which cells to hide so that each primary cell may have values that span at least ``width``."""
     hidden = primary.copy()
-    while True:
-        exposed = [tuple(cell) for cell in np.argwhere(primary) if _span(values, hidden, tuple(cell)) < width]
-        if not exposed or hidden.all():
-            return hidden
-        for more in _company(values, hidden, exposed[0], width):
-            hidden[more] = True
+    if primary.mean() > MOST:
+        return np.ones_like(primary)
+    for place in np.argwhere(primary):  # each once: what is hidden later only widens the range
+        cell = tuple(place)
+        while not hidden.all() and _span(values, hidden, cell) < width:
+            for more in _company(values, hidden, cell, width):
+                hidden[more] = True
+    return hidden
+
+
+MOST = 0.5  # share of small cells from which nothing of a cross-table is shown
 
 
 def _company(values: np.ndarray, hidden: np.ndarray, cell: tuple[int, ...], width: float) -> list[tuple[int, int]]:
@@ -301,7 +383,7 @@ class Released:
     careless) tell about the few who are in only one of them.
     """
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=current)
     tables: list[tuple[tuple[str, ...], pd.DataFrame]] = field(default_factory=list)
 
     def admit(self, table: pd.DataFrame, by: str | Sequence[str], *, provenance: str, counts: str = "n") -> SafeTable:
@@ -324,7 +406,176 @@ class Released:
         return safe
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What a published table or figure says about how many people: the trace by which a later one is held against it.
+
+    ``rows`` is the number of people behind each named row, ``statistics`` the columns that are shown of them,
+    ``sample`` the half of a split that they are from, if they are.
+    """
+
+    rows: Mapping[str, float]
+    statistics: frozenset[str]
+    sample: str = ""
+    title: str = ""
+
+    def close(self, earlier: Counted, policy: Policy) -> dict[str, str]:
+        """Rows that differ from an earlier table's by a few people, with the reason."""
+        if not self.statistics & earlier.statistics or _apart(self.sample, earlier.sample):
+            return {}
+        words = f"differs from {earlier.title or 'an earlier table'} by {policy.words()}"
+        both = [name for name in self.rows if name in earlier.rows]
+        return {name: words for name in both if 0 < abs(self.rows[name] - earlier.rows[name]) < policy.cell}
+
+    def record(self) -> dict[str, Any]:
+        """As plain values, for the provenance file."""
+        return {"rows": dict(self.rows), "statistics": sorted(self.statistics), "sample": self.sample}
+
+    @classmethod
+    def recorded(cls, record: Mapping[str, Any], title: str) -> Counted:
+        """The inverse of `record`; what is no record counts nobody."""
+        rows = record.get("rows")
+        found = rows.items() if isinstance(rows, dict) else ()
+        numbers = {str(key): float(n) for key, n in found if isinstance(n, (int, float))}
+        return cls(numbers, frozenset(map(str, record.get("statistics") or ())), str(record.get("sample", "")), title)
+
+
+def _apart(first: str, second: str) -> bool:
+    """Whether two samples are the two halves of one split, which share nobody."""
+    return first != second and bool(first) and first.rsplit(", ", 1)[0] == second.rsplit(", ", 1)[0]
+
+
+def sample_of(ledger: Any) -> str:
+    """The last split in a ledger, as 'split by company, seed 1, first half'; empty without one."""
+    if not isinstance(ledger, pd.DataFrame) or not {"step", "rule"} <= set(ledger.columns):
+        return ""
+    splits = ledger.loc[ledger["step"] == "split", "rule"]
+    return str(splits.iloc[-1]) if len(splits) else ""
+
+
 # Individuals ------------------------------------------------------------------------------------------------
+
+
+MARK = "cocoanalysis.individuals"
+
+
+def of_people(frame: pd.DataFrame, provenance: str) -> pd.DataFrame:
+    """The frame, marked as one row a person of data of that provenance; pandas carries the mark along."""
+    frame.attrs[MARK] = provenance
+    return frame
+
+
+def mark_of(frame: Any) -> str | None:
+    """The provenance of the rows of people that a frame is, or was made from; None where nothing is known."""
+    found = getattr(frame, "attrs", {}).get(MARK)
+    return found if found in PROVENANCES else None
+
+
+def people(result: Any) -> tuple[float | None, float | None]:
+    """How many people a whole result rests on, and its residual degrees of freedom; None where it does not say."""
+    if isinstance(getattr(result, "answers", None), pd.DataFrame):
+        return float(len(result.answers)), None
+    try:
+        row = result.glance().iloc[0]
+    except (AttributeError, TypeError, IndexError, KeyError):
+        return None, None
+    n, df = (next((row[name] for name in names if name in row.index), None) for names in (("n", "n_obs"), RESIDUAL))
+    return (None if n is None or pd.isna(n) else float(n)), (None if df is None or pd.isna(df) else float(df))
+
+
+def withheld_whole(result: Any, policy: Policy | None = None) -> str | None:
+    """Why nothing of a result may be shown (too few people, or residual degrees of freedom), or None."""
+    policy = policy or current()
+    if free(getattr(result, "provenance", "yours")):
+        return None
+    n, df = people(result)
+    if n is not None and n < policy.cell:
+        return policy.words()
+    if df is not None and df < policy.residual_df:
+        return f"fewer than {policy.residual_df} residual degrees of freedom"
+    return None
+
+
+def group_facts(responses: Any, frame: pd.DataFrame) -> pd.DataFrame | None:
+    """For a table with one row a group of people: how many are in each, and the share of its largest cluster.
+
+    Groups are known by the columns that are background questions (or identifiers) of the responses; None
+    where the table has no such column. Where every person is in one of its rows, ``whole`` is true.
+    """
+    answers, survey = getattr(responses, "answers", None), getattr(responses, "survey", None)
+    if answers is None or survey is None:
+        return None
+    known = [*survey.background, survey.cluster, survey.organisation, getattr(survey, "collaboration", None)]
+    keys = [name for name in frame.columns if name in known and name in answers and name not in survey.items]
+    if not keys:
+        return None
+    cluster = survey.cluster if survey.cluster in answers and survey.cluster not in keys else None
+    groups = answers[keys].astype("str").apply("\x1f".join, axis=1)
+    named = frame[keys].astype("str").apply("\x1f".join, axis=1)
+    sizes = groups.value_counts()
+    shares = (
+        answers[cluster].groupby(groups).apply(lambda one: one.value_counts(normalize=True).max()) if cluster else {}
+    )
+    n = named.map(sizes).fillna(0).astype(float)
+    facts = pd.DataFrame({"n": n, "largest": named.map(shares).astype(float) if cluster else np.nan})
+    return facts.assign(whole=bool(n.sum() == len(answers) and named.is_unique))
+
+
+def joined_steps(ledger: pd.DataFrame, provenance: str, policy: Policy | None = None) -> pd.DataFrame:
+    """The steps of a ledger that left rows out, as they may be shown: those of few people joined with their neighbour.
+
+    Returns
+    -------
+    DataFrame: step, rule, rows, n_before, n_after, origin, and ``words`` for the number of rows. Where all steps
+    together left out fewer people than the threshold, rows and n_before are missing and the words say 'fewer than'.
+    """
+    policy = policy or current()
+    kept = [name for name in ("step", "rule", "rows", "n_before", "n_after", "origin") if name in ledger]
+    shown = ledger if free(provenance) else joined_ledger(ledger, policy)
+    left = shown.loc[(shown["rows"] > 0) & (shown["n_before"] != shown["n_after"]), kept]
+    steps: list[dict[Any, Any]] = left.to_dict("records")
+    if not free(provenance):
+        steps = [one if _lost(one) >= policy.cell else {**one, "rows": pd.NA, "n_before": pd.NA} for one in steps]
+    for one in steps:
+        one["words"] = f"fewer than {policy.cell}" if pd.isna(one["rows"]) else str(int(one["rows"]))
+    table = pd.DataFrame(steps, columns=[*kept, "words"])
+    return table.astype({name: "Int64" for name in ("rows", "n_before", "n_after") if name in table})
+
+
+def joined_ledger(ledger: pd.DataFrame, policy: Policy | None = None) -> pd.DataFrame:
+    """The ledger with each step that left few people out joined with the next (or the last) that left some out."""
+    policy = policy or current()
+    lines: list[dict[Any, Any]] = ledger.to_dict("records")
+    while True:
+        out = [i for i, one in enumerate(lines) if _lost(one) > 0]
+        few = [i for i in out if _lost(lines[i]) < policy.cell]
+        if not few or len(out) < 2:
+            return pd.DataFrame(lines, columns=ledger.columns)
+        place = out.index(few[0])
+        first, second = out[min(place, len(out) - 2)], out[min(place, len(out) - 2) + 1]
+        lines[second] = {**_joined(lines[first], lines[second]), "cells": lines[second].get("cells", 0)}
+        for between in range(first + 1, second):  # steps between them: the joined one stands after them
+            lines[between] = {
+                **lines[between],
+                "n_before": lines[first]["n_before"],
+                "n_after": lines[first]["n_before"],
+            }
+        del lines[first]
+
+
+def _lost(step: Mapping[Any, Any]) -> int:
+    return int(step["n_before"] - step["n_after"])
+
+
+def _joined(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> dict[Any, Any]:
+    origins = {first.get("origin"), second.get("origin")}
+    return {
+        **first,
+        "rule": f"{first['rule']}; {second['rule']}",
+        "rows": first["rows"] + second["rows"],
+        "n_after": second["n_after"],
+        "origin": origins.pop() if len(origins) == 1 else "plan and exploratory",
+    }
 
 
 def refuse_individuals(what: str, provenance: str) -> None:
@@ -352,7 +603,7 @@ def refuse_small(
     ------
     DisclosureError : SmallCell, FewResidualDf
     """
-    policy = policy or Policy()
+    policy = policy or current()
     if free(provenance):
         return
     if n < policy.cell:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
@@ -39,12 +39,31 @@ def matching_rows(rule: str, frame: pd.DataFrame) -> np.ndarray:
     """
     try:
         tree = ast.parse(rule.strip(), mode="eval")
-    except (SyntaxError, ValueError) as error:
-        raise _bad(rule, "it cannot be read") from error
+    except (SyntaxError, ValueError):
+        raise _bad(rule, "it cannot be read") from None
     answer = _value(tree.body, frame, rule)
     if not isinstance(answer, pd.Series):
         raise _bad(rule, "it says nothing about the rows")
     return _truth(answer, rule).to_numpy(dtype=bool)
+
+
+def published(rule: str, known: Iterable[str], technical: Iterable[str]) -> str:
+    """The rule without words that may name a person: texts that are no category of the survey.
+
+    ``known`` are the survey's own codes and labels, ``technical`` columns (status, flags) whose words are no
+    person's. A rule that cannot be read stays as it is.
+    """
+    try:
+        tree = ast.parse(rule.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return rule
+    words, free, changed = set(known), set(technical), False
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.Compare)):
+        columns = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+        for one in (one for one in ast.walk(node) if isinstance(one, ast.Constant)):
+            if isinstance(one.value, str) and one.value not in words and not columns <= free:
+                one.value, changed = "…", True
+    return ast.unparse(tree) if changed else rule
 
 
 def _value(node: ast.expr, frame: pd.DataFrame, rule: str) -> Any:
@@ -72,8 +91,8 @@ def _compared(node: ast.Compare, frame: pd.DataFrame, rule: str) -> Any:
         a, b = _value(left, frame, rule), _value(right, frame, rule)
         try:
             one = COMPARISONS[type(sign)](a, b)
-        except (TypeError, AttributeError) as error:
-            raise _bad(rule, "it compares a text with a number") from error
+        except (TypeError, AttributeError):
+            raise _bad(rule, "it compares a text with a number") from None
         if not isinstance(one, pd.Series):
             raise _bad(rule, "a comparison needs a column on one side")
         one = one.astype("boolean") & (a.notna() if isinstance(a, pd.Series) else b.notna())
@@ -95,8 +114,8 @@ def _column(name: str, frame: pd.DataFrame, rule: str) -> pd.Series:
 def _constant(node: ast.expr, rule: str) -> Any:
     try:
         return ast.literal_eval(node)
-    except (ValueError, TypeError) as error:
-        raise _bad(rule, "it may hold only names, numbers, texts, lists, comparisons, and, or, not") from error
+    except (ValueError, TypeError):
+        raise _bad(rule, "it may hold only names, numbers, texts, lists, comparisons, and, or, not") from None
 
 
 def _truth(column: Any, rule: str) -> pd.Series:

@@ -197,6 +197,12 @@ class Missingness(Result):
     def items(self) -> list[str]:
         return [str(name) for name in self.reasons.columns]
 
+    @property
+    def shares(self) -> list[str]:
+        """The columns of `tidy` that are shares of the people asked."""
+        found = {str(one) for column in self.reasons for one in self.reasons[column].dropna().unique()}
+        return ["missing", *sorted(found)]
+
     def tidy(self) -> pd.DataFrame:
         """One row an item: item, construct, n, n_missing, missing, and the share of each reason."""
         rows = [{"item": id, "construct": self.survey.items[id].construct, **self._rates([id])} for id in self.items]

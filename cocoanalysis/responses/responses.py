@@ -14,7 +14,8 @@ import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, ResponseError, listed, one_of, suggestion
 from cocoanalysis.responses import ledger as ledgers
-from cocoanalysis.responses.exclusion import matching_rows
+from cocoanalysis.responses.disclosure import of_people
+from cocoanalysis.responses.exclusion import matching_rows, published
 from cocoanalysis.responses.ledger import Entry, entry
 from cocoanalysis.responses.matching import META, REASONS
 from cocoanalysis.responses.scoring import Scores, keyed, recipe, score_names, scored
@@ -82,12 +83,12 @@ class Responses(Result):
     @property
     def frame(self) -> pd.DataFrame:
         """The answers; a change to the returned table does not reach the responses."""
-        return self.answers.copy(deep=False)
+        return of_people(self.answers.copy(deep=False), self.provenance)
 
     @property
     def missing(self) -> pd.DataFrame:
         """Why cells are empty; NA where there is an answer."""
-        return self.reasons.copy(deep=False)
+        return of_people(self.reasons.copy(deep=False), self.provenance)
 
     @property
     def ledger(self) -> pd.DataFrame:
@@ -129,7 +130,7 @@ class Responses(Result):
             values[:, place] = self.answers[id].to_numpy(dtype=float, na_value=np.nan)
         if keyed:
             values = _keyed(values, [self.survey.items[id] for id in ids])
-        return pd.DataFrame(values, index=self.answers.index, columns=ids)
+        return of_people(pd.DataFrame(values, index=self.answers.index, columns=ids), self.provenance)
 
     def scores(self, names: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Scores by the survey's own rules, one column a construct or defined score; NaN where too few answered.
@@ -146,6 +147,7 @@ class Responses(Result):
         made = {one.id: scored(one, self._keyed_answers, self.survey) for one in recipes}
         values = pd.DataFrame({id: value for id, (value, _) in made.items()}, index=self.answers.index)
         used = pd.DataFrame({id: count for id, (_, count) in made.items()}, index=self.answers.index)
+        values, used = (of_people(table, self.provenance) for table in (values, used))
         ledger = ledgers.table([*self.entries, *self._turned(recipes)])
         return Scores(values, used, recipes, self.survey, ledger, self.provenance, self.diagnostics)
 
@@ -230,16 +232,27 @@ class Responses(Result):
         ------
         ResponseError : BadRule, UnknownVariable, NobodyLeft
         """
-        words = name or (rule if isinstance(rule, str) else "rule given as a column")
-        if isinstance(rule, str) and any(one.step == "exclude" and one.rule == words for one in self.entries):
+        given = rule if isinstance(rule, str) else "rule given as a column"
+        words = name or (published(given, *self._words()) if isinstance(rule, str) else given)
+        done = isinstance(rule, str) and any(one.step == "exclude" and one.rule == words for one in self.entries)
+        if done and (name or words == rule):
             return self
         out = matching_rows(rule, self.answers) if isinstance(rule, str) else _given(rule, self.answers.index)
+        if done and not out.any():
+            return self
         if out.all() and len(out):
             raise ResponseError(
                 f"The rule '{words}' would leave nobody of {len(out)} responses; is it the rule you mean?",
                 code="NobodyLeft",
             )
         return self.kept(~out, entry("exclude", words, len(out), rows=out.sum(), after=(~out).sum(), origin=origin))
+
+    def _words(self) -> tuple[set[str], set[str]]:
+        """The survey's own words for categories, and the columns whose words are nobody's."""
+        questions = [one for one in self.survey.background.values() if one.categories and not one.personal]
+        labels = [one.labels(language) for one in questions for language in self.survey.languages]
+        words = {str(word) for pairs in labels for pair in pairs.items() for word in pair}
+        return words, {*META, *self.flags, *self.survey.items}
 
     def kept(self, rows: np.ndarray, *lines: Entry) -> Responses:
         """The rows where ``rows`` is true, with lines for the ledger."""

@@ -23,7 +23,7 @@ from scipy import special
 from threadpoolctl import threadpool_limits
 
 from cocoanalysis.errors import ResponseError, one_of
-from cocoanalysis.responses.disclosure import Released
+from cocoanalysis.responses.disclosure import Released, of_people
 from cocoanalysis.responses.scoring import keyed
 from cocoanalysis.result import Result
 
@@ -589,6 +589,7 @@ def screened(responses: Any, indices: str | Iterable[str] | None = None, **cutof
     flags = pd.DataFrame(marked, index=frame.index)
     flags["careless_flags"] = flags.sum(axis=1).astype("int64")
     settings = {**cuts, "synonym_cut": sheet.synonym_cut, "antonym_cut": sheet.antonym_cut}
+    values, flags = (of_people(table, responses.provenance) for table in (values, flags))
     return Screening(values, flags, cuts, responses.provenance, settings)
 
 

@@ -135,8 +135,8 @@ def numeric(column: pd.Series) -> np.ndarray:
         raise _not_a_number(column)
     try:
         values = pd.to_numeric(column, errors="raise").to_numpy(dtype=float, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise _not_a_number(column) from error
+    except (ValueError, TypeError):
+        raise _not_a_number(column) from None
     values = values + 0.0  # -0.0 becomes 0.0
     if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > LARGEST).any():
         row = int(np.flatnonzero(np.isinf(values) | (np.abs(values) > LARGEST))[0])

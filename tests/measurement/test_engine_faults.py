@@ -113,7 +113,7 @@ def test_case_48_too_few_rows(hs):
 
 def test_case_49_group_of_one_row_and_missing_group(hs):
     lonely = hs.assign(school=["alone", *hs.school[1:]])
-    with refused(ResponseError, "GroupTooSmall", "alone"):
+    with refused(ResponseError, "GroupTooSmall", "a single row"):
         coco.cfa(lonely, HS, group="school")
     with refused(ResponseError, "MissingGroup", "school"):
         coco.cfa(hs.assign(school=hs.school.where(hs.id > 3)), HS, group="school")

@@ -13,7 +13,7 @@ from cocoanalysis.report import plots, tables
 from .conftest import Made
 
 HELPERS = {"written", "heading", "kind_of", "sorted_loadings", "chosen_measures", "labelled", "interval", "intervals",
-           "missing_by_reason", "merged_small"}  # fmt: skip
+           "missing_by_reason", "merged_small", "checked", "withheld", "published_ledger", "withheld_rows"}  # fmt: skip
 
 
 def shown_by(module):

@@ -141,7 +141,8 @@ def test_exclusion_by_rule(responses, rule, expected):
     out = expected(responses.frame).to_numpy(dtype=bool)
     pd.testing.assert_frame_equal(left.frame, responses.frame[~out])
     last = left.ledger.iloc[-1]
-    assert (last["rule"], last["rows"], last["origin"]) == (rule, out.sum(), "plan")
+    said = rule.replace("'t1', 't2'", "'…', '…'")  # the words of an identifier are not for the ledger
+    assert (last["rule"], last["rows"], last["origin"]) == (said, out.sum(), "plan")
     assert left.exclude(rule) is left  # once
 
 
