@@ -286,7 +286,7 @@ class Fit(Result):
     @cached_property
     def baseline(self) -> tuple[Test, Test | None]:
         if isinstance(self.problem, TwoLevelProblem):
-            return self.problem.baseline(), None
+            return self.problem.baseline()
         return baseline_tests(self.problem)
 
     @cached_property

@@ -73,6 +73,10 @@ class Problem:
     def mplus(self) -> bool:
         return self.convention == "mplus"
 
+    def saturated_parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Information and cross products of the scores of the saturated model, computed anew."""
+        return [point_parts(self, g, s.mean, s.cov, self.information) for g, s in enumerate(self.samples)]
+
     @property
     def n_moments(self) -> int:
         if self.ordinal:
@@ -339,9 +343,7 @@ def h1_trace(problem: Problem) -> float:
 def saturated_parts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
     """Information and cross products of the scores of the saturated model, one pair a group."""
     if "saturated" not in problem.of_data:
-        problem.of_data["saturated"] = [
-            point_parts(problem, g, s.mean, s.cov, problem.information) for g, s in enumerate(problem.samples)
-        ]
+        problem.of_data["saturated"] = problem.saturated_parts()
     return problem.of_data["saturated"]
 
 

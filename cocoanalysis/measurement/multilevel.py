@@ -2,8 +2,8 @@
 
 Conventions are lavaan 0.6-14's: a variable of both blocks is split into a part that varies within
 clusters and a part that clusters share, means belong to the between block, covariates are fixed at
-their unrestricted estimates, standard errors come from the observed information, and the
-unrestricted model is found by EM that stops when an iteration gains less than 1e-4.
+their unrestricted estimates, standard errors come from the observed information (under mlr with the clusters'
+scores on both sides), and the unrestricted model is found by EM that stops when an iteration gains less than 1e-4.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.estimators import ESTIMATORS
 from cocoanalysis.measurement.fitting import Constraints, minimise
 from cocoanalysis.measurement.implied import lower, structure
-from cocoanalysis.measurement.inference import Problem, Test
+from cocoanalysis.measurement.inference import Problem, Test, h1_trace, scaled_test
 from cocoanalysis.measurement.parameters import Names, Parameter, ParameterTable, build
 from cocoanalysis.measurement.samples import log_likelihood
 from cocoanalysis.measurement.starts import starting_values
 from cocoanalysis.measurement.syntax import parse
-from cocoanalysis.measurement.twolevel import Clustered, TwoLevel, Unrestricted, unrestricted
+from cocoanalysis.measurement.twolevel import Clustered, TwoLevel, Unrestricted, saturated_parts, unrestricted
 
 
 @dataclass
@@ -70,13 +70,25 @@ class TwoLevelProblem(Problem):
             total += log_likelihood(inner, np.zeros(len(at)), inner, n) if at else 0.0
         return total
 
-    def baseline(self) -> Test:
-        """χ² of the model in which nothing covaries, covariates among themselves excepted."""
+    def baseline(self) -> tuple[Test, Test | None]:
+        """Plain and scaled χ² of the model in which nothing covaries, covariates among themselves excepted."""
         table = _independence(self.table, self)
-        layout = structure(table)
-        discrepancy = TwoLevel(layout, self.discrepancy.samples, self.discrepancy.saturated)
-        solution = minimise(discrepancy, two_level_start(table, layout, self.discrepancy.samples, self.h1))
-        return Test(2 * self.total * solution.value, self.n_moments - table.n_free)
+        alone = self.with_table(table)
+        start = two_level_start(table, alone.structure, self.discrepancy.samples, self.h1)
+        solution = minimise(alone.discrepancy, start)
+        plain = Test(2 * self.total * solution.value, self.n_moments - table.n_free)
+        if self.test == "standard":
+            return plain, None
+        h1_trace(self)  # kept with the data; the independence model has other covariates than this one
+        return plain, scaled_test(alone, solution, plain)
+
+    def saturated_parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Information and cross products of the clusters' scores of the unrestricted model, one pair a group."""
+        names = self.table.names
+        return [
+            saturated_parts(s, u, names[g, 1].exogenous, names[g, 2].exogenous)
+            for g, (s, u) in enumerate(zip(self.discrepancy.samples, self.h1), start=1)
+        ]
 
     def srmr(self, theta: np.ndarray) -> dict[str, float]:
         """Standardised root mean square residual within, between, and their sum (lavaan's ``srmr``)."""
@@ -123,8 +135,8 @@ def two_level_problem(table: ParameterTable, samples: list[Clustered], settings:
     given: list[Any] = list(samples)
     x: list[tuple[int, ...]] = [() for _ in layout.blocks]
     return TwoLevelProblem(
-        table, layout, discrepancy, given, ESTIMATORS["ml"], settings["information"], settings["se"], "standard", True,
-        x, Constraints(table), h1=h1,
+        table, layout, discrepancy, given, ESTIMATORS["ml"], settings["information"], settings["se"], settings["test"],
+        True, x, Constraints(table), h1=h1,
     )  # fmt: skip
 
 

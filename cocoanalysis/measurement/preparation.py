@@ -47,7 +47,7 @@ def _two_levels(data: Any, parsed: Model, call: Call) -> Prepared:
     keep = usable_rows(frame, "listwise", exogenous_of(table))
     masks = [keep & (member == g) for g in range(len(groups))]
     samples = [_sample(table, g + 1, frame[mask], _members(clusters, mask), groups[g]) for g, mask in enumerate(masks)]
-    settings = resolved_settings(table, "ml", "listwise", call, False, False)
+    settings = resolved_settings(table, (call.estimator or "ml").lower(), "listwise", call, False, False)
     settings |= {"information": "observed", "levels": tuple(parsed.levels)}
     problem = two_level_problem(table, samples, settings)
     start = two_level_start(problem.table, problem.structure, samples, problem.h1)
@@ -76,10 +76,11 @@ def _refuse(parsed: Model, call: Call) -> None:
         raise ModelError(
             "A two-level model needs cluster=…, the column that says who belongs together.", code="NoCluster"
         )
-    if (call.estimator or "ml").lower() != "ml" or call.ordered:
+    estimator = (call.estimator or "ml").lower()
+    if estimator not in ("ml", "mlr") or call.ordered:
         raise ModelError(
-            "Two-level models are fitted by maximum likelihood to continuous variables: use estimator='ml' and no "
-            "'ordered'.",
+            "Two-level models are fitted by maximum likelihood to continuous variables: use estimator='ml' or 'mlr' "
+            "and no 'ordered'.",
             code="EstimatorTwoLevel",
         )
     if call.missing.lower() not in ("auto", "listwise"):
@@ -89,9 +90,13 @@ def _refuse(parsed: Model, call: Call) -> None:
         raise ModelError(
             f"{', '.join(k for k, v in asked.items() if v)} cannot be used with a two-level model.", code="NoEffect"
         )
-    if call.se not in (None, "standard") or call.information not in (None, "observed", "expected"):
+    errors = (None, "standard") if estimator == "ml" else (None,)
+    kinds = (None, "observed", "expected") if estimator == "ml" else (None, "observed")
+    if call.se not in errors or call.information not in kinds:
         raise ModelError(
-            "A two-level model has se='standard', by observed or expected information.", code="UnknownErrors"
+            "A two-level model has se='standard', by observed or expected information; estimator='mlr' gives errors "
+            "that are robust over clusters, by observed information, and takes no se.",
+            code="UnknownErrors",
         )
 
 

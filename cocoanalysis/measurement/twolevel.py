@@ -38,6 +38,11 @@ class Clustered:
     counts: np.ndarray  # (k,) clusters of that size
     means: np.ndarray  # (k, r) of the cluster means, within variables first
     covs: np.ndarray  # (k, r, r) of the cluster means, divisor count
+    deviations: np.ndarray  # (n, p) of people from their cluster's mean
+    codes: np.ndarray  # (n,) cluster of each row
+    own_means: np.ndarray  # (J, r) of each cluster
+    weights: None = None  # people count alike, and clusters are what varies: nothing is summed over them …
+    cluster: None = None  # … once more
 
     @property
     def clusters(self) -> int:
@@ -65,6 +70,17 @@ class Clustered:
         mean = weight @ self.means
         centred = self.means - mean
         return mean, np.einsum("k,kab->ab", weight, self.covs + centred[:, :, None] * centred[:, None, :])
+
+    @cached_property
+    def own_sizes(self) -> np.ndarray:
+        return np.bincount(self.codes)
+
+    @cached_property
+    def own_products(self) -> np.ndarray:
+        """Sums of squares and products of deviations, cluster by cluster, (J, p, p)."""
+        products = self.deviations[:, :, None] * self.deviations[:, None, :]
+        p = len(self.within)
+        return _cluster_sums(products.reshape(len(products), -1), self.codes, self.clusters).reshape(-1, p, p)
 
     @property
     def typical_size(self) -> float:
@@ -99,7 +115,9 @@ def clustered(
     centred = means - average[place]
     products = _cluster_sums((centred[:, :, None] * centred[:, None, :]).reshape(len(means), -1), place, len(distinct))
     covs = products.reshape(len(distinct), len(columns), -1) / counts[:, None, None]
-    return Clustered(tuple(within), tuple(between), len(values), pooled, distinct, counts, average, covs)
+    return Clustered(
+        tuple(within), tuple(between), len(values), pooled, distinct, counts, average, covs, inside, codes, means
+    )
 
 
 def _sizes(cluster: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -167,17 +185,33 @@ class _Group:
 
 
 @dataclass(frozen=True)
-class _Point:
-    """A group's moments at some parameters, with inverses (None outside the parameter space)."""
+class _Moments:
+    """A group's moments, with inverses."""
 
-    within: Implied
-    between: Implied
     inverse_within: np.ndarray  # (p, p)
     inverse: np.ndarray  # (k, r, r)
     logdet_within: float
     logdet: np.ndarray  # (k,)
     distance: np.ndarray  # (k, r) means of clusters less implied mean
     spread: np.ndarray  # (k, r, r) covariance of cluster means about the implied mean
+    mean: np.ndarray  # (r,)
+
+
+@dataclass(frozen=True)
+class _Point(_Moments):
+    """The moments that some parameters imply."""
+
+    within: Implied
+    between: Implied
+
+
+@dataclass(frozen=True)
+class _Slopes:
+    """Derivatives of Σ_W, Σ_B and μ by some parameters, laid out among all r variables."""
+
+    within: np.ndarray  # (q, r, r)
+    between: np.ndarray  # (q, r, r)
+    mean: np.ndarray  # (q, r)
 
 
 class TwoLevel:
@@ -239,6 +273,11 @@ class TwoLevel:
             total += curvature(g.between, point.between, by[2], by[3])
         return (total + total.T) / (2 * self.n)
 
+    def scores(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Gradients of the clusters' log-likelihoods by the free parameters, (clusters, free), one a group."""
+        points = [(g, _point(g, theta)) for g in self.groups]
+        return [_scores(g.sample, point, _slopes_of(g, point)) for g, point in points if point is not None]
+
     def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
         """Derivatives of (μ, vech Σ_W, vech Σ_B) by the free parameters, one a group; μ is that of both levels."""
         return [_group_jacobian(g, theta) for g in self.groups]
@@ -256,6 +295,7 @@ class TwoLevel:
 
 
 def _point(g: _Group, theta: np.ndarray) -> _Point | None:
+    """None outside the parameter space."""
     within, between, s = g.within.implied(theta), g.between.implied(theta), g.sample
     r, p = len(s.names), len(s.within)
     cov_within, shared, mean = np.zeros((p, p)), np.zeros((r, r)), np.zeros(r)
@@ -263,6 +303,12 @@ def _point(g: _Group, theta: np.ndarray) -> _Point | None:
     shared[np.ix_(g.at_between, g.at_between)] = between.cov
     mean[g.at_within] += within.mean
     mean[g.at_between] += between.mean
+    found = _moments(s, cov_within, shared, mean)
+    return None if found is None else _Point(**vars(found), within=within, between=between)
+
+
+def _moments(s: Clustered, cov_within: np.ndarray, shared: np.ndarray, mean: np.ndarray) -> _Moments | None:
+    p = len(s.within)
     stacked = np.repeat(shared[None], len(s.sizes), axis=0)
     stacked[:, :p, :p] += cov_within / s.sizes[:, None, None]
     try:
@@ -270,15 +316,14 @@ def _point(g: _Group, theta: np.ndarray) -> _Point | None:
     except np.linalg.LinAlgError:
         return None
     distance = s.means - mean
-    return _Point(
-        within,
-        between,
+    return _Moments(
         np.linalg.inv(cov_within),
         np.linalg.inv(stacked),
         2 * float(np.log(np.diag(root)).sum()),
         2 * np.log(np.einsum("kaa->ka", roots)).sum(axis=1),
         distance,
         s.covs + distance[:, :, None] * distance[:, None, :],
+        mean,
     )
 
 
@@ -296,20 +341,74 @@ def _by_moments(g: _Group, point: _Point) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _information(g: _Group, point: _Point, *, observed: bool) -> np.ndarray:
     """Expected information, or the part of the Hessian that first derivatives of the moments make."""
-    s, p, r = g.sample, len(g.sample.within), len(g.sample.names)
+    return _curvature(g.sample, point, _slopes_of(g, point), observed=observed)
+
+
+def _slopes_of(g: _Group, point: _Point) -> _Slopes:
+    r = len(g.sample.names)
     d_within, dm_within = _slopes(g.within, point.within, g.at_within, r)
     d_between, dm_between = _slopes(g.between, point.between, g.at_between, r)
-    dmean = dm_within + dm_between
-    own = d_within[:, :p, :p]
+    return _Slopes(d_within, d_between, dm_within + dm_between)
+
+
+def _curvature(s: Clustered, point: _Moments, slopes: _Slopes, *, observed: bool) -> np.ndarray:
+    p, dmean = len(s.within), slopes.mean
+    own = slopes.within[:, :p, :p]
     total = _pairs(own, point.inverse_within, s.pooled if observed else None, 0.5 * (s.n - s.clusters))
     for size, count, v, spread, d in zip(s.sizes, s.counts, point.inverse, point.spread, point.distance):
-        dv = d_between + d_within / size
+        dv = slopes.between + slopes.within / size
         total += _pairs(dv, v, spread if observed else None, 0.5 * count)
         total += count * dmean @ v @ dmean.T
         if observed:
             cross = count * dmean @ v @ (dv @ (v @ d)).T
             total += cross + cross.T
     return total
+
+
+def _scores(s: Clustered, point: _Moments, slopes: _Slopes) -> np.ndarray:
+    """Gradient of each cluster's log-likelihood, (J, q)."""
+    p, w = len(s.within), point.inverse_within
+    v = point.inverse[np.searchsorted(s.sizes, s.own_sizes)]
+    pulled = np.einsum("jab,jb->ja", v, s.own_means - point.mean)
+    by_v = 0.5 * (pulled[:, :, None] * pulled[:, None, :] - v)
+    by_w = 0.5 * (w @ s.own_products @ w - (s.own_sizes - 1)[:, None, None] * w)
+    by_w = by_w + by_v[:, :p, :p] / s.own_sizes[:, None, None]
+    q = len(slopes.mean)
+    inner = by_w.reshape(len(by_w), -1) @ slopes.within[:, :p, :p].reshape(q, -1).T
+    return pulled @ slopes.mean.T + inner + by_v.reshape(len(by_v), -1) @ slopes.between.reshape(q, -1).T
+
+
+def saturated_parts(s: Clustered, u: Unrestricted, x_within: Sequence[str], x_between: Sequence[str]):
+    """Observed information of the unrestricted moments, and cross products of the clusters' scores, both per row.
+
+    What concerns fixed covariates alone is left out.
+    """
+    mean = u.between_mean.copy()
+    mean[: len(s.within)] += u.within_mean
+    point = _moments(s, u.within_cov, u.between_cov, mean)
+    slopes = _unrestricted_slopes(s, np.diag(u.between_cov) > 0, x_within, x_between)
+    if point is None:
+        nowhere = np.full((len(slopes.mean),) * 2, np.nan)
+        return nowhere, nowhere
+    scores = _scores(s, point, slopes)
+    return _curvature(s, point, slopes, observed=True) / s.n, scores.T @ scores / s.n
+
+
+def _unrestricted_slopes(s: Clustered, has_part: np.ndarray, x_within, x_between) -> _Slopes:
+    names, r, p = np.array(s.names), len(s.names), len(s.within)
+    inside, above = np.isin(names, list(x_within)), np.isin(names, list(x_between))
+    i, j = lower(r)
+    of_within = (i < p) & (j < p) & ~(inside[i] & inside[j])
+    of_between = has_part[i] & has_part[j] & ~(above[i] & above[j])
+    of_mean = np.flatnonzero(np.where(has_part, ~above, ~inside))
+    counts = [int(of_within.sum()), int(of_between.sum()), len(of_mean)]
+    first, second, _ = np.cumsum(counts)
+    out = _Slopes(np.zeros((sum(counts), r, r)), np.zeros((sum(counts), r, r)), np.zeros((sum(counts), r)))
+    for matrix, chosen, start in ((out.within, of_within, 0), (out.between, of_between, first)):
+        place = start + np.arange(chosen.sum())
+        matrix[place, i[chosen], j[chosen]] = matrix[place, j[chosen], i[chosen]] = 1.0
+    out.mean[second + np.arange(len(of_mean)), of_mean] = 1.0
+    return out
 
 
 def _slopes(block: Block, implied: Implied, place: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:

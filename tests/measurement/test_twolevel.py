@@ -135,9 +135,9 @@ def test_labels_tie_parameters_over_levels_and_definitions_have_errors(data):
 
 FAULTS = {
     "NoCluster": {"cluster": None},
-    "EstimatorTwoLevel": {"estimator": "mlr"},
+    "EstimatorTwoLevel": {"estimator": "mlm"},
     "EstimatorMissing": {"missing": "fiml"},
-    "UnknownErrors": {"se": "robust"},
+    "UnknownErrors": {"se": "robust", "estimator": "mlr"},
 }
 
 
