@@ -34,6 +34,7 @@ from cocoanalysis.fieldwork.platforms import (
     write_code_map,
 )
 from cocoanalysis.fieldwork.questionnaire import (
+    Grammar,
     Question,
     Questionnaire,
     Section,
@@ -73,6 +74,7 @@ HEADINGS = [  # of an export headed with question texts, in the language of the 
         ),
     )
 ]
+GRAMMAR = Grammar("{name}.NAOK == '{code}'", "{name}_{code}.NAOK == 'Y'", "{section}_{id}", twice=False)
 OTHER = "-oth-"
 VV_MARKS = {"{quote}": '"', "{tab}": "\t", "{cr}": "\r", "{newline}": "\n", "{lbrace}": "{"}  # the last one last
 PERSONAL = frozenset({"ipaddr", "refurl", "token", "firstname", "lastname", "email"})
@@ -349,8 +351,7 @@ def _code(asked: Questionnaire, id: str, value: str) -> str:
 
 
 def _shown(asked: Questionnaire, question: Question) -> str:
-    one, several = "{name}.NAOK == '{code}'", "{name}_{code}.NAOK == 'Y'"
-    return " and ".join(conditions(asked, question, one, several, platform_codes))
+    return " and ".join(conditions(asked, question, GRAMMAR, platform_codes))
 
 
 # Back -----------------------------------------------------------------------------------------------

@@ -242,10 +242,16 @@ def _condition_steps(asked: Questionnaire) -> Iterator[str]:
     for question in asked.questions:
         if question.show_if:
             told = " and ".join(
-                f"`{name}` is {' or '.join(_recoded(asked, name, value) for value in values)}"
+                f"{_named(asked, name)} is {' or '.join(_recoded(asked, name, value) for value in values)}"
                 for name, values in question.show_if.items()
             )
             yield f"*Display logic* of `{question.id}` (and of `{question.id}_self`, if there is one): show if {told}."
+
+
+def _named(asked: Questionnaire, id: str) -> str:
+    """The question, and the one that asks the same in the other form of address."""
+    twice = {one.id for section in asked.sections if len(asked_twice(section)) > 1 for one in section.questions}
+    return f"`{id}` (or `{id}{SELF}`)" if id in twice else f"`{id}`"
 
 
 def _recoded(asked: Questionnaire, id: str, value: str) -> str:

@@ -206,7 +206,18 @@ def questionnaire(survey: Any, form: str = "full", version: int | None = None) -
             sections += _construct(survey, name, kept)
         elif name in survey.background and survey.background[name].asked:
             sections += _background(survey, name)
-    return Questionnaire(survey, form, version, tuple(sections))
+    made = Questionnaire(survey, form, version, tuple(sections))
+    known = set(made.columns)
+    return replace(made, sections=tuple(_within(section, known) for section in sections))
+
+
+def _within(section: Section, known: set[str]) -> Section:
+    """The section without conditions on what this form does not ask: what depends on them is shown."""
+    kept = (
+        replace(one, show_if={id: values for id, values in one.show_if.items() if id in known})
+        for one in section.questions
+    )
+    return replace(section, questions=tuple(kept))
 
 
 def _order(survey: Any) -> list[str]:
@@ -312,24 +323,43 @@ def _nothing() -> dict[str, Words]:
     return {address: {} for address in ADDRESSES}
 
 
+@dataclass(frozen=True)
+class Grammar:
+    """How a platform writes that a question is shown: patterns of the other question's name and an answer's code.
+
+    ``one`` says that the answer is this one, ``several`` that it is among those given, ``cell`` what an item of a
+    grid is called there; ``twice`` whether both forms of address have columns of their own.
+    """
+
+    one: str
+    several: str
+    cell: str = "{id}"
+    twice: bool = True
+
+
 def conditions(
     asked: Questionnaire,
     question: Question,
-    one: str,
-    several: str,
+    grammar: Grammar,
     codes: Callable[[Question], dict[str, str]] = lambda question: {},
 ) -> list[str]:
-    """When a question is shown, in a platform's words: ``one`` and ``several`` are its patterns of name and code.
-
-    ``several`` asks whether an answer is among those given to a question that takes more than one.
-    """
-    others = {other.id: other for other in asked.questions}
+    """When a question is shown, in a platform's words."""
+    places = {one.id: (section, one) for section in asked.sections for one in section.questions}
     told = []
     for name, values in question.show_if.items():
-        known = codes(others[name]) if name in others else {}
-        pattern = several if name in others and others[name].kind == "multiple" else one
-        told.append(" or ".join(pattern.format(name=name, code=known.get(value, value)) for value in values))
+        section, other = places.get(name, (None, None))
+        names = _called(section, name, grammar) if section is not None else [name]
+        known = codes(other) if other is not None else {}
+        pattern = grammar.several if other is not None and other.kind == "multiple" else grammar.one
+        told.append(" or ".join(pattern.format(name=id, code=known.get(code, code)) for code in values for id in names))
     return [f"({condition})" for condition in told]
+
+
+def _called(section: Section, id: str, grammar: Grammar) -> list[str]:
+    """What a question is called there, in each form of address in which it is asked by itself."""
+    parts = asked_twice(section) if grammar.twice else [(None, section)]
+    pattern = grammar.cell if section.grid else "{id}"
+    return [pattern.format(section=part.id, id=id + SELF if said == "self" else id) for said, part in parts]
 
 
 CHOSEN = (

@@ -23,6 +23,7 @@ from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Sourc
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
     SELF,
+    Grammar,
     Question,
     Questionnaire,
     Section,
@@ -61,6 +62,7 @@ COLUMNS = [
 ]
 NAME, FORM, HEADER, TYPE, LABEL, CHOICES, HINT, VALIDATION, LOWEST, HIGHEST, IDENTIFIER = COLUMNS[:11]
 LOGIC, REQUIRED, MATRIX, NOTE = COLUMNS[11], COLUMNS[12], COLUMNS[15], COLUMNS[17]
+GRAMMAR = Grammar("[{name}] = '{code}'", "[{name}({code})] = '1'")
 TECHNICAL = re.compile(r"redcap_(event_name|repeat_instrument|repeat_instance|data_access_group)|.*_timestamp")
 LABELS = re.compile(r"Event Name|Repeat (Instrument|Instance)|Data Access Group|Survey Timestamp")
 EVENTS = r"redcap_(event_name|repeat_instrument|repeat_instance)|Event Name|Repeat (Instrument|Instance)"
@@ -208,7 +210,7 @@ def _logic(asked: Questionnaire, question: Question, address: str | None) -> str
         sign, column, own = "=" if address == "self" else "<>", asked.survey.address.column, asked.survey.address.self_
         codes = next((platform_codes(one) for one in asked.questions if one.id == column), {})
         parts.append(f"[{column}] {sign} '{codes.get(own, own)}'")
-    shown = conditions(asked, question, "[{name}] = '{code}'", "[{name}({code})] = '1'", platform_codes)
+    shown = conditions(asked, question, GRAMMAR, platform_codes)
     return " and ".join([*parts, *shown])
 
 

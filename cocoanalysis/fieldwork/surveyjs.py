@@ -25,6 +25,7 @@ from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, R
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
     SELF,
+    Grammar,
     Question,
     Questionnaire,
     Section,
@@ -44,6 +45,7 @@ TYPES = {
     "number": "text",
     "text": "comment",
 }
+GRAMMAR = Grammar("{{{name}}} = '{code}'", "{{{name}}} contains '{code}'", "{section}.{id}")
 DEFAULT = "en"  # the language that SurveyJS means by 'default'
 ELEMENT = re.compile(r"(?P<list>[a-z][a-z0-9]{0,18})\.\d+")
 NESTED = re.compile(rf"[a-z][a-z0-9]{{0,18}}({SELF})?\.(?P<id>[a-z][a-z0-9]{{0,18}}({SELF})?)")
@@ -189,7 +191,7 @@ def _address_condition(asked: Questionnaire, address: str | None) -> str:
 
 
 def _shown(asked: Questionnaire, question: Question) -> str:
-    return " and ".join(conditions(asked, question, "{{{name}}} = '{code}'", "{{{name}}} contains '{code}'"))
+    return " and ".join(conditions(asked, question, GRAMMAR))
 
 
 def _column(section: Section, question: Question) -> str:

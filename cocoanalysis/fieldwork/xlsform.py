@@ -18,6 +18,7 @@ from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_ro
 from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import (
     AGREE,
+    Grammar,
     Question,
     Questionnaire,
     Section,
@@ -33,6 +34,7 @@ from cocoanalysis.fieldwork.questionnaire import (
 from cocoanalysis.instrument.model import in_language
 from cocoanalysis.responses.multiple import spellings
 
+GRAMMAR = Grammar("${{{name}}} = '{code}'", "selected(${{{name}}}, '{code}')")
 TYPES = {"number": "decimal", "text": "text"}
 SET_BY_LINK = {"en": "Set by the link.", "da": "Sættes af linket.", "de": "Wird vom Link gesetzt."}
 MARKS = {
@@ -165,8 +167,7 @@ def _section(asked: Questionnaire, section: Section, address: str | None) -> lis
 
 def _question(asked: Questionnaire, question: Question, address: str) -> dict[str, str]:
     row = {"name": question.id, **_words(asked, "label", question.text[address])}
-    one, several = "${{{name}}} = '{code}'", "selected(${{{name}}}, '{code}')"
-    row["relevant"] = " and ".join(conditions(asked, question, one, several, platform_codes))
+    row["relevant"] = " and ".join(conditions(asked, question, GRAMMAR, platform_codes))
     if question.kind == "consent":
         return {"type": "select_one agree", **row, "required": "yes"}
     if question.kind == "multiple":

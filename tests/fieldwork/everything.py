@@ -37,8 +37,10 @@ constructs:
     random_order: true
     items:
       - id: mixa
+        forms: [full]
         text: {en: "\"quoted\" <b>bold</b> back\\\"slash\\ ${q} [mixb] {mixb}", da: "æ 'ø' å", pt-BR: "ação"}
       - id: mixb
+        forms: [full, short]
         text:
           other: {en: "= about others", da: "om andre", pt-BR: "sobre outros"}
           self: {en: "about yourself", da: "om dig selv", pt-BR: "sobre si"}
@@ -51,22 +53,23 @@ constructs:
     score: {rule: mean, rescale: percent}
     show_if: {kindof: ["plain"]}
     items:
-      - {id: diffa, text: {en: "first", da: "første", pt-BR: "primeiro"}}
-      - {id: diffb, scale: often, text: {en: "second", da: "andet", pt-BR: "segundo"}}
+      - {id: diffa, forms: [full, short], text: {en: "first", da: "første", pt-BR: "primeiro"}}
+      - {id: diffb, forms: [full, short], scale: often, text: {en: "second", da: "andet", pt-BR: "segundo"}}
   - id: slide
     label: {en: "Slider", da: "Skyder", pt-BR: "Barra"}
     role: context
     scale: slider
     stem: {en: "From 0 to 100:", da: "Fra 0 til 100:", pt-BR: "De 0 a 100:"}
     items:
-      - {id: slida, text: {en: "how far", da: "hvor langt", pt-BR: "quanto"}}
-      - {id: slidb, text: {en: "how near", da: "hvor nær", pt-BR: "quão perto"}}
+      - {id: slida, forms: [full, short], text: {en: "how far", da: "hvor langt", pt-BR: "quanto"}}
+      - {id: slidb, forms: [full, short], text: {en: "how near", da: "hvor nær", pt-BR: "quão perto"}}
   - id: single
     label: {en: "Single", da: "Enkelt", pt-BR: "Único"}
     role: context
     scale: often
+    show_if: {mixa: [2], diffa: [1]}
     items:
-      - {id: sing, text: {en: "only one", da: "kun ét", pt-BR: "só um"}}
+      - {id: sing, forms: [full, short], text: {en: "only one", da: "kun ét", pt-BR: "só um"}}
 background:
   - id: rater
     label: {en: "Rating", da: "Vurdering", pt-BR: "Avaliação"}
@@ -130,6 +133,7 @@ languages: [en, da, pt-BR]
 instruments: [every.yaml]
 identifiers: {respondent: who, collaboration: site, cluster: site}
 address: {column: rater, self: me, other: boss}
+forms: {full: {en: full}, short: {en: short}}
 order: [rater, kindof, mixed, diffs, years, slide, single, parts, bank, words, site]
 introduction: {en: "Welcome {year}", da: "Velkommen", pt-BR: "Olá"}
 thanks: {en: "Thanks", da: "Tak", pt-BR: "Obrigado"}

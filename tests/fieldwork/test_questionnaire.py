@@ -9,8 +9,16 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import PlatformError
+from cocoanalysis.fieldwork import limesurvey, redcap, surveyjs, xlsform
 from cocoanalysis.fieldwork.platforms import known_platforms
-from cocoanalysis.fieldwork.questionnaire import by_language, coded, files_by_language, language_name, questionnaire
+from cocoanalysis.fieldwork.questionnaire import (
+    by_language,
+    coded,
+    conditions,
+    files_by_language,
+    language_name,
+    questionnaire,
+)
 from tests.fieldwork.everything import every
 
 ASKED = {question.id: question for question in questionnaire(every()).questions}
@@ -93,3 +101,26 @@ def test_a_language_with_a_region_speaks_the_language(tmp_path):
     assert consent["choices"][0]["text"] == {"default": "I agree", "da": "Jeg er enig", "pt-br": "Concordo"}
     book = known_platforms()["ddi"].write(every(), tmp_path / "a.xml")[0].read_text("utf-8")
     assert set(re.findall(r'xml:lang="([^"]+)"', book)) == {"en", "da", "pt-BR"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "condition"),
+    [
+        (limesurvey, "(mixed_mixa.NAOK == '2') and (diffa.NAOK == '1')"),
+        (surveyjs, "({mixed.mixa} = '2' or {mixed_self.mixa_self} = '2') and ({diffa} = '1')"),
+        (redcap, "([mixa] = '2' or [mixa_self] = '2') and ([diffa] = '1')"),
+        (xlsform, "(${mixa} = '2' or ${mixa_self} = '2') and (${diffa} = '1')"),
+    ],
+)
+def test_a_condition_names_the_item_as_its_platform_does(platform, condition):
+    """An item of a grid has the grid's name before its own; one that is asked twice is answered in either column."""
+    asked = questionnaire(every())
+    told = conditions(asked, ASKED["sing"], platform.GRAMMAR, getattr(platform, "platform_codes", lambda question: {}))
+    assert " and ".join(told) == condition
+
+
+def test_a_condition_on_what_the_form_leaves_out_is_left_out():
+    short = {one.id: one for one in questionnaire(every(), form="short").questions}
+    assert "mixa" not in short
+    assert short["sing"].show_if == {"diffa": ("1",)}
+    assert ASKED["sing"].show_if == {"mixa": ("2",), "diffa": ("1",)}
