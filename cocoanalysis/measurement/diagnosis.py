@@ -35,6 +35,7 @@ def diagnose(problem: Problem, solution: Solution) -> Facts:
             f"{solution.reason or 'no reason known.'}{tried} Check the scale of the variables and whether the model is "
             "identified; give starting values with start().",
         ))  # fmt: skip
+    facts.diagnostics += _spread(solution)
     if not np.all(np.isfinite(solution.theta)) or not np.isfinite(solution.value):
         facts.identified = facts.admissible = False
         return facts
@@ -42,6 +43,20 @@ def diagnose(problem: Problem, solution: Solution) -> Facts:
     _admissibility(problem, solution, facts)
     _saturation(problem, solution, facts)
     return facts
+
+
+def _spread(solution: Solution) -> list[Diagnostic]:
+    """Where the starts of a search that arrived have ended, when there were several (case 65)."""
+    ends = [value for value in solution.starts if np.isfinite(value)]
+    if not solution.converged or len(ends) < 2:
+        return []
+    if max(ends) - min(ends) <= 1e-6:
+        return [Diagnostic("StartsAgree", f"{len(solution.starts)} starts ended at the same minimum.", "note")]
+    reason = (
+        f"{len(solution.starts)} starts ended at different points (discrepancies from {min(ends):.6g} to "
+        f"{max(ends):.6g}); the lowest minimum is shown. Ask for more starts (starts=…) before relying on it."
+    )
+    return [Diagnostic("SeveralMinima", reason, "warning")]
 
 
 def undefined(problem: Problem, theta: np.ndarray) -> list[Diagnostic]:

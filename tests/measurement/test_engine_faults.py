@@ -1,11 +1,14 @@
 """Bad data and bad models, by their numbers in the list of degenerate cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.errors import ModelError, ResponseError
+from cocoanalysis.measurement import confirmatory
 from tests.measurement.reference import table, values
 
 HS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
@@ -79,7 +82,11 @@ def test_case_45_zero_cell_is_told(bfi):
     two = (bfi[ITEMS] > 3).astype(int)
     two["A2"] = two["A1"] | two["A2"]
     fit = coco.cfa(two.head(200), ORDINAL, ordered=ITEMS)
-    assert any("cell" in d.reason.lower() for d in fit.diagnostics)
+    told = {d.code: d.reason for d in fit.diagnostics}
+    assert "A1 × A2" in told["EmptyCells"]
+    assert "half a person was put into the empty cell" in told["ZeroCellCorrected"]
+    tetrachoric = fit.problem.ordinal[0].cov[0, 1]
+    assert tetrachoric > two.head(200)[["A1", "A2"]].corr().iloc[0, 1] + 0.1  # not Pearson's
 
 
 def test_case_46_dependent_items(hs):
@@ -135,24 +142,33 @@ def test_case_55_equal_weights_are_told(hs):
 
 def test_case_56_few_or_single_clusters(hs):
     assert "FewClusters" in codes(coco.cfa(hs.assign(c=hs.id % 20), HS, cluster="c"))
+    clustered = coco.cfa(hs.assign(c=hs.id % 20), HS, cluster="c")
+    assert clustered.settings["se"] == "robust.huber.white"
+    assert "C/(C − 1)" in next(d.reason for d in clustered.diagnostics if d.code == "FewClusters")
+    each = coco.cfa(hs.assign(c=np.arange(301)), HS, cluster="c")  # one row a cluster: robust errors times C/(C − 1)
+    robust = coco.cfa(hs, HS, estimator="mlr", meanstructure=True)
+    np.testing.assert_allclose(each.vcov, robust.vcov * 301 / 300, rtol=1e-6)
     lonely = hs.assign(c=np.where(hs.id == hs.id.iloc[0], 99, hs.id % 45))
     assert "SingletonClusters" in codes(coco.cfa(lonely, HS, cluster="c"))
     with refused(ModelError, "OneCluster"):
         coco.cfa(hs.assign(c=1), HS, cluster="c")
 
 
-@pytest.mark.parametrize("kind", ["object", "Float64", "category", "string"])
+@pytest.mark.parametrize("kind", ["object", "Float64", "category", "string", "str", "float64[pyarrow]"])
 def test_case_59_dtypes_do_not_change_a_number(hs, kind):
-    other = hs.copy()
+    other, text = hs.copy(), kind in ("string", "str")
     for k in range(1, 10):
-        column = other[f"x{k}"]
-        other[f"x{k}"] = column.astype(str).astype("string") if kind == "string" else column.astype(kind)
+        column = other[f"x{k}"].astype(str) if text else other[f"x{k}"]
+        other[f"x{k}"] = column.astype(kind)
     assert np.array_equal(coco.cfa(other, HS).tidy().est, coco.cfa(hs, HS).tidy().est)
 
 
 def test_case_59_ordinal_dtypes(bfi):
     codes_ = bfi.assign(**{k: bfi[k].astype("Int64") for k in ITEMS})
     labels = bfi.assign(**{k: pd.Categorical(bfi[k], ordered=True) for k in ITEMS})
+    halves = (bfi[ITEMS] > 3).astype(int)
+    truth = [coco.cfa(d, ORDINAL, ordered=ITEMS).tidy().est for d in (halves, halves.astype(bool))]
+    assert np.array_equal(*truth)
     want = coco.cfa(bfi, ORDINAL, ordered=ITEMS).tidy().est
     for other in (codes_, labels):
         assert np.array_equal(coco.cfa(other, ORDINAL, ordered=ITEMS).tidy().est, want)
@@ -222,7 +238,11 @@ def test_case_62_empirical_under_identification():
     matrix.loc["a", "b"] = matrix.loc["b", "a"] = matrix.loc["c", "d"] = matrix.loc["d", "c"] = 0.4
     fit = coco.sem_from_moments("f =~ a + b\ng =~ c + d", matrix, 200)
     assert not fit.identified
+    told = next(d.reason for d in fit.diagnostics if d.code == "NotIdentified")
+    assert "f =~ b" in told
+    assert "g =~ d" in told
     assert fit.vcov is None
+    assert fit.glance()[["chi2", "cfi", "rmsea"]].isna().all(axis=None)
 
 
 def test_case_63_heywood_case_is_shown_but_not_usable():
@@ -242,6 +262,20 @@ def test_case_63_factor_correlation_above_one():
     fit = coco.sem_from_moments("f =~ a + b + c\ng =~ d + e + h", matrix, 300)
     assert not fit.admissible
     assert "the correlation of f and g is 1.1" in next(d.reason for d in fit.diagnostics if d.code == "Inadmissible")
+
+
+def test_case_63_factors_whose_correlations_do_not_fit_together():
+    """No correlation exceeds 1, yet the matrix of the three is not positive definite."""
+    phi = np.array([[1, 0.9, 0.1], [0.9, 1, 0.9], [0.1, 0.9, 1]])
+    loadings = np.kron(np.eye(3), np.full((3, 1), 0.5))
+    matrix = loadings @ phi @ loadings.T
+    np.fill_diagonal(matrix, 1.0)
+    names = [f"y{k}" for k in range(9)]
+    model = "f =~ y0 + y1 + y2\ng =~ y3 + y4 + y5\nh =~ y6 + y7 + y8"
+    fit = coco.sem_from_moments(model, pd.DataFrame(matrix, names, names), 300)
+    assert (fit.converged, fit.admissible, fit.usable) == (True, False, False)
+    told = next(d.reason for d in fit.diagnostics if d.code == "Inadmissible")
+    assert "covariance matrix of f, g, h is not positive definite" in told
 
 
 RUNAWAY = pd.DataFrame(  # the product of a's correlations has the wrong sign: its loading grows without end
@@ -275,6 +309,23 @@ def test_case_65_several_starts_report_their_spread(hs):
     fit = coco.cfa(hs, HS, starts=4)
     assert fit.settings["starts"] == len(fit.solution.starts) == 4
     assert np.ptp(fit.solution.starts) < 1e-8
+    assert "4 starts ended at the same minimum" in repr(fit)
+
+
+def test_case_65_the_lowest_of_several_minima_is_taken(hs, monkeypatch):
+    """A search that ends in a hollow first: the later start that goes lower is the one that counts."""
+    ends = iter([0.31, 0.2, 0.25])
+    arrived = confirmatory.minimise
+
+    def hollow(problem, start, constraints):
+        return replace(arrived(problem, start, constraints), value=next(ends))
+
+    monkeypatch.setattr(confirmatory, "minimise", hollow)
+    fit = coco.cfa(hs, HS, starts=3)
+    assert fit.solution.value == 0.2
+    told = next(d for d in fit.diagnostics if d.code == "SeveralMinima")
+    assert told.severity == "warning"
+    assert "from 0.2 to 0.31" in told.reason
 
 
 def test_case_66_saturated_model_has_no_cfi(hs):
@@ -302,6 +353,18 @@ def test_case_68_comparisons_that_mean_nothing(hs):
         coco.compare(first, coco.cfa(hs, HS + "\nvisual ~~ 0*speed", estimator="mlr"))
     with refused(ModelError, "MethodNeedsScaled"):
         coco.compare(first, coco.cfa(hs, HS + "\nvisual ~~ 0*speed"), method="satorra2000")
+
+
+def test_case_68_a_negative_scaled_difference_has_no_p_value():
+    rng = np.random.default_rng(178)
+    answers = 0.7 * rng.normal(size=(60, 1)) + rng.standard_t(3, size=(60, 5)) * 0.7
+    data = pd.DataFrame(answers, columns=list("abcde"))
+    fits = [coco.cfa(data, f"f =~ a + b + c + d + e{more}", estimator="mlr") for more in ("", "\na ~~ b")]
+    found = coco.compare(*fits)
+    assert found.tidy()[["delta_chi2", "p_value"]].iloc[1].isna().all()
+    told = next(d for d in found.diagnostics if d.code == "NegativeDifference")
+    assert "satorra_2000" in told.reason
+    assert 0 <= coco.compare(*fits, method="satorra_2000").tidy().p_value.iloc[1] <= 1
 
 
 def test_case_69_different_rows(hs):
