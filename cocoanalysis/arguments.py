@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import numpy as np
-
 from cocoanalysis.errors import CocoError, ModelError
 
 
 def shown(value: Any) -> str:
     """What came, in words short enough for a sentence: a plain value as it is, anything else by its kind."""
-    if value is None or isinstance(value, bool | Real | np.bool_):
+    if value is None or isinstance(value, Real) or is_switch(value):
         return str(value)
     if isinstance(value, str):
         return f"'{value}'" if len(value) <= 40 else f"a text of {len(value)} characters"
     return f"a {type(value).__name__}"
 
 
+def is_switch(value: Any) -> bool:
+    """True or False, also numpy's (known by its name, since reading a survey loads no numpy)."""
+    kind = type(value)
+    return isinstance(value, bool) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
+
+
 def is_number(value: Any) -> TypeGuard[float]:
     """A finite number; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool | np.bool_) and bool(np.isfinite(float(value)))
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
 def whole(
@@ -32,7 +37,7 @@ def whole(
     error: type[CocoError] = ModelError,
 ) -> int:  # fmt: skip
     """A whole number of at least ``least``; True and False are none."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise error(f"'{name}' is {what} from {least} on; {shown(value)} came.", code=code)
     return int(value)
 
@@ -51,7 +56,7 @@ def share(value: Any, name: str, *, error: type[CocoError] = ModelError) -> floa
 
 def switch(value: Any, name: str, *, open_: bool = False) -> Any:
     """True or False; with ``open_`` also None, which leaves the choice to the analysis."""
-    if isinstance(value, bool | np.bool_) or (open_ and value is None):
+    if is_switch(value) or (open_ and value is None):
         return value
     choice = "True, False or None" if open_ else "True or False"
     raise ModelError(f"'{name}' is {choice}; {shown(value)} came.", code="BadArgument")
@@ -66,7 +71,7 @@ def word(value: Any, name: str, *, open_: bool = False) -> Any:
 
 def column_name(value: Any, name: str) -> Any:
     """The name of one column, or None; values themselves belong into a column first."""
-    if value is None or (isinstance(value, str | Integral) and not isinstance(value, bool | np.bool_)):
+    if value is None or (isinstance(value, str | Integral) and not isinstance(value, bool)):
         return value
     raise ModelError(
         f"'{name}' is the name of one column of the data; {shown(value)} came. Put the values into a column and give "
