@@ -68,8 +68,8 @@ app = typer.Typer(
 
 
 def say(text: str) -> None:
-    """A message for the person at the screen."""
-    typer.echo(text, err=True)
+    """A message for the person at the screen; what a file would make the screen do is left out."""
+    typer.echo("".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text), err=True)
 
 
 def _say_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:

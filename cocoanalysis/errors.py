@@ -102,9 +102,13 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     return f" Did you mean '{guess}'?" if guess else ""
 
 
+LONGEST = 120  # characters of a name in a message
+
+
 def listed(names: Iterable[object], limit: int = 12) -> str:
-    """Names as a readable enumeration, cut after ``limit`` with a count of the rest."""
-    words = [str(name) for name in names]
+    """Names as a readable enumeration, cut after ``limit`` with a count of the rest; a very long name is cut too."""
+    told = (str(name) for name in names)
+    words = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in told]
     shown = ", ".join(words[:limit])
     return shown if len(words) <= limit else f"{shown} and {len(words) - limit} more"
 

@@ -29,6 +29,8 @@ MAX_CELLS = 250_000_000  # about 2.5 GB as nullable integers
 MAX_UNPACKED = 1_000_000_000  # bytes of an unpacked spreadsheet
 THREADED = 8_000_000  # bytes from which a text is parsed by several threads (a short run must not end under them)
 MAX_RATIO = 200  # unpacked to packed size; ordinary spreadsheets stay below 50
+LONGEST_CELL = 10_000_000  # characters
+LONGEST_RECORD = 64_000_000  # bytes
 DELIMITERS = ",;\t|"
 MAGIC = {
     b"\xd0\xcf\x11\xe0": "ole",
@@ -46,6 +48,7 @@ FOREIGN = {  # kinds of file that are known and not read → what to do with the
     b"RDX3": "is an R file; write the table as CSV",
     b"7z\xbc\xaf": "is an archive; unpack it",
     b"Rar!": "is an archive; unpack it",
+    b"PK\x05\x06": "is an empty archive; export it again",
 }
 SEPARATOR = b"sep="
 TABLES = (".csv", ".tsv", ".txt", ".xlsx")
@@ -227,7 +230,7 @@ def _encoding(raw: bytes) -> str:
 
 
 def _records(text: bytes, delimiter: str) -> Iterator[list[str]]:
-    csv.field_size_limit(10_000_000)
+    csv.field_size_limit(LONGEST_CELL)
     stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
     return (row for row in csv.reader(stream, delimiter=delimiter, strict=False) if row)
 
@@ -268,13 +271,14 @@ def _header_words(start: bytes, marks: Sequence[str]) -> dict[str, int]:
     }
 
 
-def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int = 1) -> pa.Table:
+def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int = 1, block: int = 1 << 20) -> pa.Table:
     """A delimited text as a table of text columns (dictionary-encoded).
 
     Parameters
     ----------
     names : unique column names; None takes the first row
     skip : how many records stand before the answers
+    block : bytes that are parsed at a time; no record may be longer
 
     Raises
     ------
@@ -291,14 +295,19 @@ def text_table(source: Source, *, names: Sequence[str] | None = None, skip: int 
         table = pa.csv.read_csv(
             io.BytesIO(text),
             read_options=pa.csv.ReadOptions(
-                column_names=columns, skip_rows_after_names=skip, use_threads=len(text) > THREADED
+                column_names=columns,
+                skip_rows_after_names=skip,
+                use_threads=len(text) > THREADED,
+                block_size=block,
             ),
             parse_options=pa.csv.ParseOptions(delimiter=mark, newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False
             ),
         )
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid as error:
+        if "straddl" in str(error) and block < LONGEST_RECORD:
+            return text_table(source, names=names, skip=skip, block=LONGEST_RECORD)
         raise _located(text, mark, len(columns), source) from None
     return table if names is not None else _named_only(table, source)
 
@@ -350,10 +359,24 @@ def _counts(column: pa.ChunkedArray) -> bool:
     return bool(told) and any(told == [str(row) for row in range(start, start + len(told))] for start in (0, 1))
 
 
+def _whole_records(text: bytes, mark: str, source: Source) -> Iterator[list[str]]:
+    number = 1
+    try:
+        for row in _records(text, mark):
+            number += 1
+            yield row
+    except csv.Error as error:
+        raise PlatformError(
+            f"Row {number} of {source.path.name} holds a cell of more than {LONGEST_CELL:,} characters, which no "
+            "answer has; a quotation mark may be missing before it.",
+            code="TooLarge",
+        ) from error
+
+
 def _located(text: bytes, mark: str, width: int, source: Source) -> PlatformError:
     """Which record of a broken file is to blame; its content is not shown."""
     number = 0
-    for number, row in enumerate(_records(text, mark), start=1):
+    for number, row in enumerate(_whole_records(text, mark, source), start=1):
         if len(row) != width:
             if text.count(b'"') % 2:
                 break
@@ -408,7 +431,10 @@ def _sheet_rows(source: Source) -> Iterator[tuple[Any, ...]]:
     with source.open() as file:
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            yield from book.worksheets[source.sheet].iter_rows(values_only=True)
+            rows = book.worksheets[source.sheet].iter_rows(values_only=True)
+            yield from _with_results(source, rows) if _has_formulas(source) else rows
+        except PlatformError:
+            raise
         except Exception as error:  # openpyxl lets errors of its XML and zip layers through, of many kinds
             raise PlatformError(
                 f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}): it is damaged, or "
@@ -416,6 +442,35 @@ def _sheet_rows(source: Source) -> Iterator[tuple[Any, ...]]:
                 "entities that are not read for safety. Save it again as .xlsx or CSV.",
                 code="DamagedWorkbook",
             ) from error
+
+
+def _has_formulas(source: Source) -> bool:
+    """Whether any sheet holds formulas."""
+    with source.open() as file, zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(b"<f" in archive.read(name) for name in names)
+
+
+def _with_results(source: Source, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The rows, when each formula comes with the result that a spreadsheet has computed.
+
+    Raises
+    ------
+    PlatformError : FormulaCell
+    """
+    import openpyxl
+
+    with source.open() as file:
+        written = openpyxl.load_workbook(file, read_only=True).worksheets[source.sheet].iter_rows()
+        for cells, row in zip(written, rows):
+            for cell, value in zip(cells, row):
+                if cell.data_type == "f" and value is None:
+                    raise PlatformError(
+                        f"Cell {cell.coordinate} of {source.path.name} holds a formula without its result. Open the "
+                        "file in a spreadsheet and save it, or replace formulas by their values.",
+                        code="FormulaCell",
+                    )
+            yield row
 
 
 def cell_text(cell: Any) -> str:

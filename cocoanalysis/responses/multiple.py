@@ -137,7 +137,7 @@ def _json_list(told: str) -> list[str] | None:
         return None
     try:
         names = json.loads(told)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
 

@@ -419,3 +419,92 @@ def test_times_as_accounts_write_them(tmp_path, survey, times, seconds, code):
     told = read.frame["seconds"].iloc[0] if "seconds" in read.frame else None
     assert told == seconds or (seconds is None and pd.isna(told))
     assert code is None or code in [one.code for one in read.diagnostics]
+
+
+# Hostile content -------------------------------------------------------------------------------------
+
+
+def packed(folder, content, name="survey.csv"):
+    path = folder / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return path
+
+
+def test_case_37_a_packed_bomb_is_not_unpacked_whatever_its_header_says(tmp_path, survey):
+    path = packed(tmp_path, b"0" * 60_000_000)
+    with pytest.raises(CocoError) as caught:
+        coco.read_responses(path, survey)
+    assert caught.value.code == "TooLarge"
+    size = (60_000_000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(size, (1000).to_bytes(4, "little")))
+    with pytest.raises(CocoError) as caught:
+        coco.read_responses(path, survey)
+    assert caught.value.code == "TruncatedFile"
+
+
+@pytest.mark.parametrize("name", ["../../../survey.csv", "/etc/survey.csv", "C:\\survey.csv"])
+def test_case_14_names_in_an_archive_lead_nowhere(tmp_path, survey, name):
+    assert len(coco.read_responses(packed(tmp_path, TRUTH.to_csv(index=False), name), survey)) == ROWS
+    assert [path.name for path in tmp_path.iterdir()] == ["export.zip"]
+
+
+def test_case_32_a_formula_without_its_result_is_no_empty_answer(tmp_path, survey):
+    from openpyxl import load_workbook
+
+    TRUTH.assign(remark="").to_excel(tmp_path / "export.xlsx", index=False)
+    book = load_workbook(tmp_path / "export.xlsx")
+    book.active["C3"] = "=1+1"
+    book.save(tmp_path / "export.xlsx")
+    with pytest.raises(CocoError, match=r"Cell C3 of export\.xlsx holds a formula") as caught:
+        coco.read_responses(tmp_path / "export.xlsx", survey)
+    assert caught.value.code == "FormulaCell"
+
+
+def spoiled(folder, column, cell):
+    """The file with that cell in its first row."""
+    path = folder / "export.csv"
+    TRUTH.assign(**{column: [cell, *[""] * (ROWS - 1)]}).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(("column", "cell"), [("remark", "x" * 11_000_000), ("team", "a\x07\x1b[31mb")])
+def test_case_37_long_and_strange_texts_are_only_texts(tmp_path, survey, column, cell):
+    assert coco.read_responses(spoiled(tmp_path, column, cell), survey).frame[column].iloc[0] == cell
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("tru1", "1" * 100_000),
+        ("years", "1" * 100_000),
+        ("sectors", "public " * 2_000 + "x"),
+        ("sectors", "[" * 5_000 + "]" * 5_000),
+    ],
+)
+def test_case_37_long_answers_are_refused_in_a_short_sentence(tmp_path, survey, column, cell):
+    with pytest.raises(CocoError) as caught:
+        coco.read_responses(spoiled(tmp_path, column, cell), survey)
+    assert caught.value.code == "OutsideOptions"
+    assert len(str(caught.value)) < 2_000
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "<script>alert(1)</script>", "a-" * 20_000, "<" * 100_000])
+def test_case_78_names_of_columns_are_only_names(tmp_path, survey, name):
+    path = tmp_path / "export.csv"
+    TRUTH.rename(columns={"remark": name}).to_csv(path, index=False)
+    read = coco.read_responses(path, survey)
+    assert read.unmatched["column"].tolist() == [name]
+    assert max(map(len, read.ledger["rule"])) < 1_000
+    assert "<script>" not in read._repr_html_()
+
+
+def test_case_37_thousands_of_columns_are_read_at_once(tmp_path, survey, truth):
+    more = pd.DataFrame({f"Question {place} that is none of ours": ["1"] * ROWS for place in range(3_000)})
+    path = tmp_path / "export.csv"
+    pd.concat([TRUTH.assign(sectors=truth.frame[COLUMNS[0]].map({True: "public", False: "3"})), more], axis=1).to_csv(
+        path, index=False
+    )
+    read = coco.read_responses(path, survey)
+    assert len(read.unmatched) == 3_000
+    assert read.frame["tru1"].tolist() == truth.frame["tru1"].tolist()
