@@ -26,6 +26,7 @@ PUBLIC = {
     "Responses": "responses.responses",
     "sample_flow": "responses.ledger",
     "response_rates": "responses.ledger",
+    "same_rows": "responses.ledger",
     "missingness": "responses.missing",
     "little_mcar": "responses.missing",
     "impute": "responses.imputation",

@@ -65,6 +65,7 @@ from cocoanalysis.measurement.standardized import explained_variances, reported_
 from cocoanalysis.measurement.starts import another_start, starting_values
 from cocoanalysis.measurement.syntax import parse
 from cocoanalysis.responses.disclosure import of_people
+from cocoanalysis.responses.ledger import fingerprint, origin_of_rows
 from cocoanalysis.result import Result
 
 NORMAL_975 = float(special.ndtri(0.975))
@@ -118,6 +119,12 @@ class Fit(Result):
     @property
     def ledger(self) -> pd.DataFrame | None:
         return self.prepared.ledger
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of which rows were used; None where only moments were given."""
+        rows = self.prepared.rows
+        return fingerprint(rows[0].append(list(rows[1:])), origin_of_rows(self.ledger)) if rows else None
 
     @property
     def usable(self) -> bool:

@@ -21,6 +21,7 @@ from cocoanalysis.propositions import multilevel, ordinal
 from cocoanalysis.propositions.design import Design, build, faults, scales
 from cocoanalysis.propositions.vcov import COVARIANCES, Certainty, Options, Sample, cluster_sums, t_statistics
 from cocoanalysis.responses.disclosure import safe_table
+from cocoanalysis.responses.ledger import fingerprint, origin_of_rows
 from cocoanalysis.result import Result
 
 FEW_CLUSTERS = 40  # Cameron & Miller (2015): below about 40, the plain cluster correction is too optimistic
@@ -98,6 +99,11 @@ class Regression(Result):
     @property
     def ledger(self) -> pd.DataFrame:
         return self.design.ledger
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of which rows were used; equal for two regressions on the same rows of the same responses."""
+        return fingerprint(self.design.rows, origin_of_rows(self.ledger))
 
     @property
     def covariance(self) -> pd.DataFrame:

@@ -35,6 +35,7 @@ from cocoanalysis.responses.disclosure import (
     sample_of,
     withheld_whole,
 )
+from cocoanalysis.responses.ledger import rows_apart
 
 MISSING = ""
 
@@ -408,7 +409,7 @@ def fit(*fits: Any, names: Sequence[str] = ()) -> GT:
         rows.append({"model": plain(name), **chosen, "remark": _faults(model)})
     shown = _without_empty(pd.DataFrame(rows))
     raw = pd.concat([m.glance().assign(model=name) for name, m in models.items()], ignore_index=True)
-    notes = _kinds_told(any_scaled, bool(adjusted) and robust)
+    notes = [*_kinds_told(any_scaled, bool(adjusted) and robust), *_rows_told(models)]
     sources = [_without_measures(model) for model in models.values()]
     table = _table(sources, shown, "Model fit", id="coco-fit", rowname="model", notes=notes, raw=raw)
     names_of = {"rmsea 90 % CI": "90 % CI", "rmsea unscaled": "Unscaled, 90 % CI", "remark": "Remark"}
@@ -428,7 +429,7 @@ def _kinds_told(scaled: bool, robust: bool) -> list[str]:
 def _without_measures(model: Any) -> Any:
     """The model for the notes of a table of fits or of misfit, without its own line of χ² and indices."""
     kept = [note for note in notes_of(model) if not note.startswith("χ²(")]
-    facts = {name: getattr(model, name, None) for name in ("settings", "ledger")}
+    facts = {name: getattr(model, name, None) for name in ("settings", "ledger", "glance")}
     return SimpleNamespace(provenance=getattr(model, "provenance", "yours"), notes=lambda: kept, **facts)
 
 
@@ -596,8 +597,23 @@ def regressions(
     raw = pd.concat([model.tidy().assign(model=name) for name, model in models.items()], ignore_index=True)
     return _table(
         list(models.values()), shown, title or "Regressions", id="coco-regressions", rowname="term", raw=raw,
-        notes=["Estimate with its 95 % interval in brackets.", *refused],
+        notes=["Estimate with its 95 % interval in brackets.", *refused, *_rows_told(models)],
     )  # fmt: skip
+
+
+def _rows_told(models: Mapping[str, Any]) -> list[str]:
+    """A note where models that stand side by side were fitted to different rows."""
+    known = {name: model for name, model in models.items() if getattr(model, "fingerprint", None)}
+    first = next(iter(known), None)
+    apart = {name: rows_apart(known[first], known[name]) for name in known if first is not None}
+    others = [name for name, told in apart.items() if told]
+    if not others:
+        return []
+    may = free(getattr(known[others[0]], "provenance", "yours"))  # the rules come with how many they left out
+    return [
+        f"Not the same rows: {plain(str(first))} and {listed([plain(str(name)) for name in others])}"
+        f"{f' {plain(apart[others[0]])}' if may else ''}. Differences between them may be differences between people."
+    ]
 
 
 def _model_column(model: Any) -> dict[str, str]:

@@ -70,21 +70,51 @@ def fingerprint(rows: pd.Index, origin: str = "") -> str:
 def same_rows(first: Any, second: Any) -> None:
     """Refuse to compare two analyses that used different rows.
 
-    ``first`` and ``second`` are Responses, or results, that carry ``fingerprint`` and ``ledger``.
+    ``first`` and ``second`` are Responses, regressions or fits: what carries ``fingerprint`` and ``ledger``.
 
     Raises
     ------
-    ResponseError : DifferentRows, naming the ledger lines that only one of them has
+    ResponseError : DifferentRows, naming the ledger lines that only one of them has; NoRows
     """
-    if first.fingerprint == second.fingerprint:
-        return
-    only = [_only(first.ledger, second.ledger), _only(second.ledger, first.ledger)]
+    told = rows_apart(first, second)
+    if told:
+        raise ResponseError(
+            f"The two analyses used different rows{told}, so their results cannot be compared as if the sample were "
+            "the same. Run both on the same responses, or report them side by side.",
+            code="DifferentRows",
+        )
+
+
+def rows_apart(first: Any, second: Any) -> str:
+    """Empty for two analyses of the same rows, else ' (only the first has: …)' with the rules that left rows out.
+
+    Raises
+    ------
+    ResponseError : NoRows
+    """
+    prints = [getattr(one, "fingerprint", None) for one in (first, second)]
+    if not all(prints):
+        raise ResponseError(
+            "Only Responses, regressions and fits to rows of data know which rows they used; these two cannot be held "
+            "against each other.",
+            code="NoRows",
+        )
+    if prints[0] == prints[1]:
+        return ""
+    own, others = (getattr(one, "ledger", None) for one in (first, second))
+    if not isinstance(own, pd.DataFrame) or not isinstance(others, pd.DataFrame):
+        return " (their data were different tables)"
+    only = [_only(own, others), _only(others, own)]
     said = "; ".join(f"only the {which} has: {rules}" for which, rules in zip(("first", "second"), only) if rules)
-    raise ResponseError(
-        "The two analyses used different rows, so their results cannot be compared as if the sample were the same"
-        f"{' (' + said + ')' if said else ''}. Run both on the same responses, or report them side by side.",
-        code="DifferentRows",
-    )
+    return f" ({said})" if said else " (they are other people, or of another file)"
+
+
+def origin_of_rows(ledger: Any) -> str:
+    """What a ledger says its rows were read from; empty without one."""
+    if not isinstance(ledger, pd.DataFrame) or not {"step", "rule"} <= set(ledger.columns):
+        return ""
+    read = ledger.loc[ledger["step"] == "read", "rule"]
+    return str(read.iloc[0]) if len(read) else ""
 
 
 def _only(one: pd.DataFrame, other: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cocoanalysis as coco
 from cocoanalysis.errors import CocoError
 from cocoanalysis.instrument.reading import read_survey
 from cocoanalysis.responses.ledger import same_rows
@@ -178,6 +179,25 @@ def test_analyses_on_different_rows_are_told_apart(responses):
     assert caught.value.code == "DifferentRows"
 
 
+def test_regressions_and_fits_on_different_rows_are_told_apart(responses):
+    some = responses.exclude("tru1 == 5")
+    made = {
+        "regression": lambda data: coco.regress("effort ~ trust", data, vcov="HC3"),
+        "fit": lambda data: coco.cfa(data, "t =~ tru1 + tru2 + tru4", missing="listwise"),
+    }
+    for name, fitted in made.items():
+        one, same, other = fitted(responses), fitted(responses.exclude("tru1 == 9")), fitted(some)
+        coco.same_rows(one, same)
+        with pytest.raises(CocoError, match="only the second has: tru1 == 5") as caught:
+            coco.same_rows(one, other)
+        assert caught.value.code == "DifferentRows", name
+        table = (coco.tables.regressions if name == "regression" else coco.tables.fit)([one, other], names=["a", "b"])
+        assert "Not the same rows: a and b" in table.as_raw_html()
+    with pytest.raises(CocoError) as caught:
+        coco.same_rows(responses, coco.reliability(responses, ["trust"]))
+    assert caught.value.code == "NoRows"
+
+
 def test_responses_cannot_be_changed(responses):
     frame = responses.frame
     frame.loc[0, "tru1"] = 99
@@ -268,3 +288,25 @@ def test_displays_say_what_the_data_are(responses):
     assert "Synthetic data" in responses._repr_html_()
     assert "p17" not in repr(responses) + responses._repr_html_()
     assert responses.codebook("da").set_index("column").loc["tru1", "answers"].startswith("1 = helt uenig")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e308])
+def test_case_51_numbers_that_are_none_are_refused(survey, value):
+    frame = answers()
+    frame["years"] = 3.0
+    frame.loc[4, "years"] = value
+    with pytest.raises(CocoError) as caught:
+        coco.regress("effort ~ years", Responses.from_frame(frame, survey), vcov="HC3")
+    assert caught.value.code == "NotFinite"
+    assert "'years'" in str(caught.value)
+    with pytest.raises(CocoError):
+        Responses.from_frame(
+            answers().assign(tru1=lambda f: f["tru1"].astype(float).where(f.index != 4, value)), survey
+        )
+
+
+def test_case_51_negative_zero_is_zero(survey):
+    frame = answers().assign(years=0.0)
+    other = frame.assign(years=-0.0)
+    made = [Responses.from_frame(one, survey).frame["years"].to_numpy() for one in (frame, other)]
+    np.testing.assert_array_equal(made[0], made[1])
