@@ -79,6 +79,8 @@ GLANCE = (
     "rmsea_lower_scaled", "rmsea_upper_scaled", "rmsea_p_close_scaled", "rmsea_lower_robust", "rmsea_upper_robust",
     "rmsea_p_close_robust",
 )  # fmt: skip
+ESTIMATES = ("lhs", "op", "rhs", "group", "label", "est", "se", "z", "p_value", "ci_lower", "ci_upper")
+HEADS = {names: pd.Index(names) for names in (GLANCE, ESTIMATES, (*ESTIMATES, "std_lv", "std_all"))}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,7 +209,7 @@ class Fit(Result):
         if standardized:
             for kind in ("std_lv", "std_all"):
                 columns[kind] = np.concatenate([self._standardised[kind], self._defined_standardised(kind)])
-        return pd.DataFrame(columns)
+        return _framed(columns)
 
     @cached_property
     def _names(self) -> dict[str, Any]:
@@ -274,7 +276,7 @@ class Fit(Result):
         z = np.divide(est, se, out=np.full(len(est), np.nan), where=se > 0)
         half = NORMAL_975 * se
         shown = self._names | {"est": est, "se": se, "z": z, "p_value": 2 * special.ndtr(-np.abs(z))}
-        return pd.DataFrame(shown | {"ci_lower": est - half, "ci_upper": est + half})
+        return _framed(shown | {"ci_lower": est - half, "ci_upper": est + half})
 
     # fit ------------------------------------------------------------------------------------------
 
@@ -411,7 +413,7 @@ class Fit(Result):
         }  # fmt: skip
         row = facts | self.measures
         row["df"] = int(row["df"]) if float(row["df"]).is_integer() else row["df"]
-        return pd.DataFrame({name: [v] if isinstance(v, str) else np.array([v]) for name, v in row.items()})
+        return _framed({name: [v] if isinstance(v, str) else np.array([v]) for name, v in row.items()})
 
     def r_squared(self) -> pd.DataFrame:
         """Explained variance of every variable that the model explains: columns variable, group, r_squared."""
@@ -567,6 +569,14 @@ class CFA(Fit):
 
 class SEM(Fit):
     """A structural equation model."""
+
+
+def _framed(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A table of these columns; an index of texts costs as much as the table, so the usual ones stand in HEADS."""
+    names = tuple(columns)
+    frame = pd.DataFrame(dict(enumerate(columns.values())))
+    frame.columns = HEADS[names].view() if names in HEADS else pd.Index(names)
+    return frame
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

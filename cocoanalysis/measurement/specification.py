@@ -415,7 +415,7 @@ def _assemble(
         start = ordinal_start(problem, found)
         return Prepared(problem, start, None, settings, tuple(groups), frame, diagnostics=diagnostics, rows=rows)
     orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
-    place = {name: k for k, name in enumerate(frame.columns)}
+    place = {name: k for k, name in enumerate(frame.columns.tolist())}
     columns = [[place[n] for n in order] for order in orders]
     data = [values[:, at] if mask.all() else values[np.ix_(mask, at)] for mask, at in zip(masks, columns)]
     samples, patterns, h1 = continuous_samples(orders, data, masks, groups, weights, clusters)
