@@ -536,6 +536,9 @@ def report(
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder of the report.")] = Path("output/site"),
     seed: Annotated[int, typer.Option(help="For everything that draws random numbers.")] = 1,
+    cell: Annotated[
+        int, typer.Option("--cell", min=1, help="Of real answers, the fewest people that a shown number is about.")
+    ] = 10,
 ) -> None:
     """Analyse a survey from the answers to the verdicts and write the report as a web site on your disk.
 
@@ -543,7 +546,10 @@ def report(
     """
     if survey is None and responses is not None:
         raise typer.BadParameter("Answers belong to a survey; name it too.", param_hint="--responses")
-    typer.echo(_site(output, survey, responses, seed))
+    from cocoanalysis.responses.disclosure import disclosure_rules
+
+    with disclosure_rules(cell=cell):
+        typer.echo(_site(output, survey, responses, seed))
 
 
 @app.command()

@@ -63,4 +63,6 @@ def _rounded(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     for column in shown.columns:
         if pd.api.types.is_float_dtype(shown[column].dtype):
             shown[column] = shown[column].round(digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+        elif shown[column].dtype == object:  # numbers among words, as 'withheld'
+            shown[column] = [round(one, digits) + 0.0 if isinstance(one, float) else one for one in shown[column]]
     return shown

@@ -122,8 +122,9 @@ class SafeTable(Result):
 
     def shown(self) -> pd.DataFrame:
         """The table as it is printed: 'withheld' in every withheld cell."""
-        table = self.table.astype(object)
+        table = self.table.copy()
         for column, found in self.withheld.groupby("column", sort=False):
+            table[column] = table[column].astype(object)
             hidden = np.zeros(len(table), dtype=bool)
             hidden[found["row"]] = True
             table[column] = table[column].where(~hidden, WITHHELD)
