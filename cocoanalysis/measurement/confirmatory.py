@@ -501,10 +501,12 @@ class Fit(Result):
         """Factor scores, one row a respondent that the fit used (index as in the data).
 
         ``method``: regression, bartlett or ebm. With ordered items 'regression' is the posterior mode (ebm);
-        Bartlett's score is not defined there.
+        Bartlett's score is not defined there, nor in two-level models. Those have the expected factors given the
+        answers of the whole cluster: within factors person by person, between factors the same for all members.
         """
         one_of(method, SCORES, "kind of factor scores")
-        refuse_two_level(self.problem, "Factor scores are")
+        if isinstance(self.problem, TwoLevelProblem):
+            return self._two_level_scores(method)
         frame = self.prepared.frame
         if frame is None:
             raise ModelError("Factor scores need the rows of the data; only moments were given.", code="NeedsRows")
@@ -527,6 +529,23 @@ class Fit(Result):
         scores = pd.concat(parts)
         ordered = scores if len(parts) == 1 else scores.reindex(frame.index[frame.index.isin(scores.index)])
         return of_people(ordered, self.provenance)
+
+    def _two_level_scores(self, method: str) -> pd.DataFrame:
+        if method == "bartlett":
+            raise ModelError("Bartlett scores are not defined for two levels; use 'regression'.", code="UnknownChoice")
+        blocks, parts = self.problem.structure.blocks, []
+        found = self.problem.discrepancy.factor_scores(self.solution.theta)
+        for k, (rows, (within, between)) in enumerate(zip(self.prepared.rows, found)):
+            names = [blocks[2 * k].latent, blocks[2 * k + 1].latent]
+            if set(names[0]) & set(names[1]):
+                names = [[f"{n}_{level}" for n in some] for some, level in zip(names, ("within", "between"))]
+            codes = self.problem.discrepancy.samples[k].codes
+            both = np.hstack([within, between[codes]])
+            parts.append(pd.DataFrame(both, index=rows, columns=[*names[0], *names[1]]))
+        scores = pd.concat(parts)
+        frame = self.prepared.frame
+        assert frame is not None
+        return of_people(scores.reindex(frame.index[frame.index.isin(scores.index)]), self.provenance)
 
     def _coded(self, block: Any, implied: Any, data: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Ordered answers as category numbers, and each variable's thresholds."""

@@ -144,8 +144,8 @@ def refuse_two_level(problem: Problem, what: str) -> None:
     """An error that names what two-level fits do not offer."""
     if isinstance(problem, TwoLevelProblem):
         raise ModelError(
-            f"{what} not available for two-level models; the fit's tidy(), glance(), raw and 'cor' residuals, implied "
-            "moments and modification indices are.",
+            f"{what} not available for two-level models; tidy(), glance(), scores(), raw and 'cor' residuals, "
+            "implied moments and modification indices are.",
             code="NotForTwoLevel",
         )
 

@@ -278,6 +278,11 @@ class TwoLevel:
         points = [(g, _point(g, theta)) for g in self.groups]
         return [_scores(g.sample, point, _slopes_of(g, point)) for g, point in points if point is not None]
 
+    def factor_scores(self, theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Expected factors given a cluster's answers: of people (n, k) and of clusters (J, k), one pair a group."""
+        points = [(g, _point(g, theta)) for g in self.groups]
+        return [_expected_factors(g, point) for g, point in points if point is not None]
+
     def jacobians(self, theta: np.ndarray) -> list[np.ndarray]:
         """Derivatives of (μ, vech Σ_W, vech Σ_B) by the free parameters, one a group; μ is that of both levels."""
         return [_group_jacobian(g, theta) for g in self.groups]
@@ -376,6 +381,26 @@ def _scores(s: Clustered, point: _Moments, slopes: _Slopes) -> np.ndarray:
     q = len(slopes.mean)
     inner = by_w.reshape(len(by_w), -1) @ slopes.within[:, :p, :p].reshape(q, -1).T
     return pulled @ slopes.mean.T + inner + by_v.reshape(len(by_v), -1) @ slopes.between.reshape(q, -1).T
+
+
+def _expected_factors(g: _Group, point: _Point) -> tuple[np.ndarray, np.ndarray]:
+    """Regression scores: a cluster's part is what its means say of it, a person's what is left of the answers."""
+    s, p = g.sample, len(g.sample.within)
+    v = point.inverse[np.searchsorted(s.sizes, s.own_sizes)]
+    away = s.own_means - point.mean
+    pulled = np.einsum("jab,jb->ja", v, away)
+    shared = np.zeros((len(s.names),) * 2)
+    shared[np.ix_(g.at_between, g.at_between)] = point.between.cov
+    left = s.deviations + (away - pulled @ shared)[s.codes, :p]
+    own = (left @ point.inverse_within)[:, g.at_within] @ _with_factors(g.within, point.within)
+    of_cluster = pulled[:, g.at_between] @ _with_factors(g.between, point.between)
+    at = len(g.within.latent), len(g.between.latent)
+    return point.within.latent_mean[: at[0]] + own, point.between.latent_mean[: at[1]] + of_cluster
+
+
+def _with_factors(block: Block, implied: Implied) -> np.ndarray:
+    """Covariances of the observed variables with the factors, (p, factors)."""
+    return implied.left[:, block.p + block.m :][:, : len(block.latent)]
 
 
 def saturated_parts(s: Clustered, u: Unrestricted, x_within: Sequence[str], x_between: Sequence[str]):

@@ -104,7 +104,7 @@ def test_residuals_and_implied_moments_come_by_level(data):
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda f: f.scores(), lambda f: f.residuals("standardized"), lambda f: f.to_mplus("x")]
+    "ask", [lambda f: f.reliability(), lambda f: f.residuals("standardized"), lambda f: f.to_mplus("x")]
 )
 def test_what_two_level_fits_do_not_offer_is_refused(ask, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

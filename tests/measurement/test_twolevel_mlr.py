@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import cocoanalysis as coco
+from cocoanalysis.errors import CocoError
 from tests.measurement.reference import table, values
 
 LAVAAN = values("twolevel_mlr")
@@ -94,6 +95,56 @@ def test_plain_and_robust_errors_are_alike_where_the_model_holds_and_apart_where
 
     assert ratio(frame(lambda n: rng.normal(size=n))) == pytest.approx(1, abs=0.15)
     assert ratio(frame(lambda n: rng.exponential(size=n))) > 1.2
+
+
+@pytest.mark.parametrize("name", ["cfa", "paths", "within_only"])
+def test_factor_scores_of_both_levels_are_lavaans(name, data):
+    """Of people and of their clusters; lavaan's own estimates are off by up to 1e-4."""
+    want, fit = LAVAAN[name], fitted(data, LAVAAN[name]["model"])
+    scores = fit.scores().to_numpy()
+    within = np.array(want["scores_within"])
+    k = within.shape[1]
+    assert scores[:12, :k] == pytest.approx(within, abs=2e-4)
+    order = data.id.drop_duplicates().index[:12]  # lavaan counts clusters as they come
+    assert scores[order, k:] == pytest.approx(np.array(want["scores_between"]), abs=2e-4)
+
+
+def test_factor_scores_are_the_expectations_given_all_answers_of_the_cluster(data):
+    """By the dense normal distribution of a cluster's rows, with variables that only clusters have.
+
+    lavaan 0.6-14 takes 0 for the latter, so that its scores of clusters differ there.
+    """
+    fit = fitted(data, LAVAAN["covariates"]["model"])
+    within, between = fit.problem.structure.implied(fit.solution.theta)
+    members = data[data.id == 7]
+    n, y, z, x = len(members), ["y1", "y2", "y3"], ["z1", "z2"], ["x2"]
+    inside, above = fit.problem.structure.blocks
+    w = [inside.observed.index(v) for v in (*y, *x)]
+    b = [above.observed.index(v) for v in (*y, *z)]
+    sigma_w, sigma_b = within.cov[np.ix_(w, w)], between.cov[np.ix_(b, b)]
+    shared = np.zeros((4, 4))
+    shared[:3, :3] = sigma_b[:3, :3]
+    cross = np.vstack([sigma_b[:3, 3:], np.zeros((1, 2))])
+    people = np.kron(np.eye(n), sigma_w) + np.kron(np.ones((n, n)), shared)
+    whole = np.block([[people, np.tile(cross, (n, 1))], [np.tile(cross.T, (1, n)), sigma_b[3:, 3:]]])
+    mean = within.mean[w] + np.append(between.mean[b][:3], 0)
+    away = np.concatenate([(members[[*y, *x]].to_numpy() - mean).ravel(), members[z].iloc[0] - between.mean[b][3:]])
+    solved = np.linalg.solve(whole, away)
+    own, of_cluster = within.left[w, inside.p + inside.m], between.left[b, above.p + above.m]
+    given = np.concatenate([np.tile(np.append(of_cluster[:3], 0), n), of_cluster[3:]])
+    scores = fit.scores().loc[members.index]
+    assert scores["fb"].to_numpy() == pytest.approx(between.latent_mean[0] + given @ solved, abs=1e-9)
+    first = np.concatenate([own, np.zeros(4 * (n - 1) + 2)])
+    assert scores["fw"].iloc[0] == pytest.approx(within.latent_mean[0] + first @ solved, abs=1e-9)
+    assert scores["fb"].nunique() <= 1 or np.ptp(scores["fb"]) < 1e-12
+
+
+def test_scores_of_one_name_at_both_levels_say_the_level_and_bartletts_are_refused(data):
+    fit = fitted(data, BLOCKS.replace("fw", "f").replace("fb", "f"))
+    assert list(fit.scores().columns) == ["f_within", "f_between"]
+    assert list(fit.scores().index) == list(data.index)
+    with pytest.raises(CocoError, match="two levels"):
+        fit.scores("bartlett")
 
 
 def test_the_bundle_says_mlr(data, tmp_path):

@@ -8,7 +8,9 @@ D$x2 <- D$x2 - mean(D$x2)
 run <- function(name, model, ...) { f <- sem(model, D, cluster = "id", estimator = "MLR", ...); m <- fitMeasures(f)
   m <- m[grepl("^(chisq|df|cfi|tli|rmsea|baseline|scaling|logl)", names(m)) & !grepl("h0|level|notclose", names(m))]
   p <- parameterEstimates(f, remove.nonfree = FALSE)
-  out[[name]] <<- list(model = model, fit = as.list(m), parameters = p[, intersect(c("lhs", "op", "rhs", "level", "group", "est", "se"), names(p))])
+  out[[name]] <<- list(model = model, fit = as.list(m), parameters = p[, intersect(c("lhs", "op", "rhs", "level", "group", "est", "se"), names(p))],
+    scores_within = lavPredict(f)[1:12, , drop = FALSE], scores_between = lavPredict(f, level = 2L)[1:12, , drop = FALSE],
+    cluster_within = lavInspect(f, "cluster.idx")[1:12])
   cat(name, lavInspect(f, "converged"), m[c("chisq", "chisq.scaled", "chisq.scaling.factor", "baseline.chisq.scaled")], "\n") }
 run("cfa", "level: 1\nfw =~ y1 + y2 + y3\ngw =~ y4 + y5 + y6\nlevel: 2\nfb =~ y1 + y2 + y3\ngb =~ y4 + y5 + y6")
 run("covariates", "level: 1\nfw =~ y1 + y2 + y3\nfw ~ x2\nlevel: 2\nfb =~ y1 + y2 + y3\nfb ~ z1 + z2")
