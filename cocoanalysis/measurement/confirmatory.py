@@ -536,7 +536,7 @@ class Fit(Result):
         blocks, parts = self.problem.structure.blocks, []
         found = self.problem.discrepancy.factor_scores(self.solution.theta)
         for k, (rows, (within, between)) in enumerate(zip(self.prepared.rows, found)):
-            names = [blocks[2 * k].latent, blocks[2 * k + 1].latent]
+            names = [list(blocks[2 * k].latent), list(blocks[2 * k + 1].latent)]
             if set(names[0]) & set(names[1]):
                 names = [[f"{n}_{level}" for n in some] for some, level in zip(names, ("within", "between"))]
             codes = self.problem.discrepancy.samples[k].codes
