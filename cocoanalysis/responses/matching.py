@@ -389,6 +389,8 @@ def understand(
         else:
             told = plain(str((codes or {}).get(told, told)))
             found[text] = _meaning(told, plain((labels or {}).get(told, "")), question, known)
+            if found[text][0] == "fault" and "&" in told:  # a platform that writes labels as it keeps them: &quot;
+                found[text] = _meaning(plain(html.unescape(told)), "", question, known)
     if kind_of == "numeric":
         found |= _numbers([text for text, (kind, _) in found.items() if kind == "fault"], question)
     picked = {kind: {text: what for text, (k, what) in found.items() if k == kind} for kind in MEANINGS}

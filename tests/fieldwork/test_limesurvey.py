@@ -186,3 +186,11 @@ def test_an_export_headed_with_texts_and_answered_in_words_comes_back_whole(tmp_
     kept = responses.items().drop(index=0).reset_index(drop=True)
     pd.testing.assert_frame_equal(back.items(list(kept)).reset_index(drop=True), kept)
     assert back.frame["complete"].tolist() == [True] * (len(back.frame) - 1) + [False]
+
+
+@pytest.mark.parametrize("label", ['"always"', "&quot;always&quot;", "&#34;always&#34;"])
+def test_a_label_comes_back_with_its_entities_or_without(tmp_path, label):
+    file = tmp_path / "results.csv"
+    known = {"id": ["1"], "submitdate": ["2026-01-01"], "lastpage": ["9"], "startlanguage": ["en"], "who": ["a"]}
+    pd.DataFrame({**known, "mixed[mixa]": [label]}).to_csv(file, index=False)
+    assert coco.read_responses(file, every()).frame["mixa"].tolist() == [2]
