@@ -10,13 +10,12 @@ Not significant alone never reads 'no effect'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cocoanalysis.propositions.estimands import Estimated, Row
-from cocoanalysis.propositions.evidence import Permuted, two_sided
+from cocoanalysis.propositions.evidence import Permuted, Student, two_sided
 from cocoanalysis.propositions.plan import EXPECTED, Plan
 
 VERDICTS = ("supported", "negligible", "contradicted", "inconclusive", "not testable")
@@ -26,7 +25,7 @@ PROMISED = [
 ]  # fmt: skip
 MORE = [
     "kind", "level", "family", "se", "df", "simultaneous_lower", "simultaneous_upper", "tost_p", "tost_p_adjusted",
-    "sesoi_points", "n", "n_clusters", "equation",
+    "sesoi_points", "n", "n_clusters", "inference", "equation",
 ]  # fmt: skip
 
 
@@ -126,6 +125,7 @@ def _row(plan: Plan, claim: Claim, test: dict[str, float], members: int, label: 
         "sesoi_points": size * found.points,
         "n": found.n,
         "n_clusters": found.n_clusters,
+        "inference": found.more.get("inference", ""),
         "equation": found.more.get("equation", "; ".join(equation.formula for equation in found.equations)),
     }
 
@@ -186,8 +186,7 @@ def _why_inconclusive(claim: Claim, test: Mapping[str, float], alpha: float) -> 
     evidence = claim.found.evidence
     if claim.sesoi is None or evidence is None:
         return f"{text} Without a SESOI 'negligible' is not available." if claim.sesoi is None else text
-    shifted = replace(evidence, estimate=0.0) if not hasattr(evidence, "draws") else None
-    if shifted is not None and shifted.above(-claim.sesoi) >= alpha:
+    if not np.isnan(evidence.df) and Student(0.0, evidence.se, evidence.df).above(-claim.sesoi) >= alpha:
         place = " collaborations" if claim.level == "collaboration" else " rows and collaborations"
         return f"{text} With so few{place} 'negligible' was out of reach even for an estimate of 0."
     return text

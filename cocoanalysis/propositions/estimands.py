@@ -19,10 +19,18 @@ import pandas as pd
 
 from cocoanalysis.errors import ModelError, PlanError, listed
 from cocoanalysis.propositions.design import variables
-from cocoanalysis.propositions.evidence import Evidence, Simulated, Student
+from cocoanalysis.propositions.evidence import Evidence, Simulated, Student, Wild
 from cocoanalysis.propositions.multilevel import fit_mixed
 from cocoanalysis.propositions.plan import Hypothesis, Plan
-from cocoanalysis.propositions.vcov import COVARIANCES, Options, Sample
+from cocoanalysis.propositions.vcov import (
+    COVARIANCES,
+    FEW_CLUSTERS,
+    LEAST_CLUSTERS,
+    Options,
+    Sample,
+    WildTest,
+    wild_weights,
+)
 from cocoanalysis.responses.selection import as_frame
 
 DRAWS = 40_000  # of a Monte Carlo interval: 25 beyond each bound even when twenty hypotheses share the error rate
@@ -36,11 +44,14 @@ class Answers:
     ----------
     frame : float64 and categorical columns, one row a response
     clusters : (n,) codes 0…G − 1 with −1 where the cluster is missing, or None
+    people : (n,) codes of the respondents where some of them sit in several clusters, else None
     """
 
     frame: pd.DataFrame
     clusters: np.ndarray | None
     cluster_name: str | None = None
+    people: np.ndarray | None = None
+    person_name: str | None = None
 
     @cached_property
     def numbers(self) -> dict[str, np.ndarray]:
@@ -100,6 +111,15 @@ def answers_to(data: Any, names: Sequence[str], cluster: str | bool | None) -> A
     return Answers(frame, pd.factorize(table[str(name)], sort=True)[0], str(name))
 
 
+def crossed(people: pd.Series, clusters: np.ndarray) -> np.ndarray | None:
+    """Codes of the respondents when one of them has rows in several clusters, else None; a missing name is a person."""
+    codes = pd.factorize(people)[0]
+    unknown = codes < 0
+    codes[unknown] = codes.max(initial=-1) + 1 + np.arange(int(unknown.sum()))
+    pairs = np.unique(np.column_stack([codes, clusters])[clusters >= 0], axis=0)
+    return codes if len(np.unique(pairs[:, 0])) < len(pairs) else None
+
+
 def means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Each row's cluster mean of (n,) values; codes may have gaps."""
     size = np.bincount(codes)
@@ -145,6 +165,7 @@ class Matrices(NamedTuple):
     terms: tuple[str, ...]
     codes: np.ndarray | None
     spread: dict[str, float]
+    people: np.ndarray | None = None
 
     @property
     def n_clusters(self) -> int | None:
@@ -212,6 +233,7 @@ def matrices(equation: Equation, answers: Answers, rows: np.ndarray | None = Non
     return Matrices(
         values[equation.outcome], np.column_stack(list(columns.values())), tuple(columns), codes,
         _spread(values[equation.outcome], columns, codes),
+        None if answers.people is None else _consecutive(answers.people[rows]),
     )  # fmt: skip
 
 
@@ -240,15 +262,15 @@ def _spread(outcome: np.ndarray, columns: dict[str, np.ndarray], codes: np.ndarr
     return found
 
 
-def trouble(numbers: Matrices) -> str | None:
+def trouble(numbers: Matrices, least: int = 3) -> str | None:
     """Why a regression on these rows has no answer, or None; the cheap test, `regress` names the terms."""
     n, p = numbers.regressors.shape
     if n <= p + 1:
         return f"{n} complete rows cannot carry {p} coefficients"
     if np.ptp(numbers.outcome) == 0:
         return "the outcome has one value in all complete rows"
-    if numbers.codes is not None and int(numbers.codes.max()) < 2:
-        return "the complete rows lie in fewer than three clusters"
+    if numbers.codes is not None and int(numbers.codes.max()) + 1 < least:
+        return f"the complete rows lie in {int(numbers.codes.max()) + 1} clusters, and {least} are the least"
     length = np.linalg.norm(numbers.regressors, axis=0)
     if (length == 0).any():
         return f"{listed(t for t, size in zip(numbers.terms, length) if size == 0)} does not vary in the complete rows"
@@ -259,11 +281,35 @@ def trouble(numbers: Matrices) -> str | None:
     return None
 
 
-def infer(numbers: Matrices, weights: dict[str, float], plan: Plan) -> Student:
+class Inference(NamedTuple):
+    """How the error of an estimate is judged: a covariance of `regress`, by collaboration and perhaps by respondent."""
+
+    vcov: str
+    two_way: bool
+    words: str
+
+
+def inference(plan: Plan, n_clusters: int | None, people: bool) -> Inference:
+    """What the plan says for so many clusters: its covariance, two-way where respondents sit in several clusters, the
+    wild cluster bootstrap where clusters are few."""
+    choice = plan.form.estimation
+    if choice.model == "mixed":
+        return Inference(choice.vcov, False, "random intercepts, Satterthwaite df")
+    if not COVARIANCES[choice.vcov].clustered or n_clusters is None:
+        return Inference(choice.vcov, False, f"{choice.vcov} errors")
+    df = "df of the clusters" if choice.vcov == "cluster" else "Satterthwaite df"
+    if people:
+        words = f"{choice.vcov} errors by collaboration and by respondent (some sit in several), least {df}"
+        return Inference(choice.vcov, True, words)
+    if n_clusters < FEW_CLUSTERS and choice.few_clusters == "wild":
+        return Inference("wild", False, f"wild cluster bootstrap ({n_clusters} clusters, fewer than {FEW_CLUSTERS})")
+    return Inference(choice.vcov, False, f"{choice.vcov} errors by collaboration, {df}")
+
+
+def infer(numbers: Matrices, weights: dict[str, float], plan: Plan) -> Student | Wild:
     """Estimate and error of a weighted sum of coefficients."""
     x, k = rewritten(numbers, weights)
-    estimates, errors, df = coefficients(numbers.outcome, x, numbers.codes, plan)
-    return Student(float(estimates[k]), float(errors[k]), float(df[k]))
+    return coefficients(numbers, x, (k,), plan)[0]
 
 
 def rewritten(numbers: Matrices, weights: dict[str, float]) -> tuple[np.ndarray, int]:
@@ -278,25 +324,35 @@ def rewritten(numbers: Matrices, weights: dict[str, float]) -> tuple[np.ndarray,
     return x, k
 
 
-def coefficients(
-    outcome: np.ndarray, x: np.ndarray, codes: np.ndarray | None, plan: Plan
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Estimates, errors and degrees of freedom (p,) by the plan's model and covariance."""
-    choice = plan.form.estimation
+def coefficients(numbers: Matrices, x: np.ndarray, wanted: tuple[int, ...], plan: Plan) -> list[Student | Wild]:
+    """The wanted coefficients of the outcome on x (n, p), by the plan's model and covariance."""
+    choice, outcome, codes = plan.form.estimation, numbers.outcome, numbers.codes
     if choice.model == "mixed":
         if codes is None:
             raise PlanError("A mixed model needs clusters, and the survey names none.", code="NoCluster")
         found = fit_mixed(outcome, x, np.ones((len(outcome), 1)), codes)
-        return found.estimates, np.sqrt(np.diag(found.covariance)), found.df
+        return _students(found.estimates, found.covariance, found.df, wanted)
     if codes is None and COVARIANCES[choice.vcov].clustered:
         raise PlanError(
             f"The plan asks for {choice.vcov} errors, and the survey names no cluster; take vcov HC3.", code="NoCluster"
         )
+    how = inference(plan, numbers.n_clusters, numbers.people is not None)
     q, r = np.linalg.qr(x)
     estimates = np.linalg.solve(r, q.T @ outcome)
-    sample = Sample(x, outcome - x @ estimates, estimates, () if codes is None else (codes,))
-    certainty = COVARIANCES[choice.vcov].compute(sample, Options())
-    return estimates, np.sqrt(np.diag(certainty.matrix)), certainty.df
+    dimensions = (codes, numbers.people if how.two_way else None)
+    sample = Sample(x, outcome - x @ estimates, estimates, tuple(one for one in dimensions if one is not None))
+    if how.vcov == "wild":
+        weights = wild_weights(int(sample.clusters[0].max()) + 1, Options())
+        return [Wild(WildTest.of(sample, k, weights)) for k in wanted]
+    certainty = COVARIANCES[how.vcov].compute(sample, Options(only=wanted))
+    return _students(estimates, certainty.matrix, certainty.df, wanted)
+
+
+def _students(
+    estimates: np.ndarray, matrix: np.ndarray, df: np.ndarray, wanted: tuple[int, ...]
+) -> list[Student | Wild]:
+    errors = np.sqrt(np.diag(matrix))
+    return [Student(float(estimates[k]), float(errors[k]), float(df[k])) for k in wanted]
 
 
 # --- one function a kind of hypothesis ------------------------------------------------------------------------------
@@ -347,9 +403,10 @@ def _fitted(plan: Plan, built: Equation, answers: Answers) -> tuple[Matrices | N
     if not rows.any():
         return None, Estimated(None, (built,), fault=f"no row is complete in {listed(built.names, 30)}")
     numbers = matrices(built, answers, rows)
-    found = Estimated(None, (built,), len(numbers.outcome), numbers.n_clusters)
-    problem = trouble(numbers)
-    return (None, Estimated(None, (built,), found.n, found.n_clusters, fault=problem)) if problem else (numbers, found)
+    problem = trouble(numbers, LEAST_CLUSTERS)
+    how = inference(plan, numbers.n_clusters, numbers.people is not None).words
+    found = Estimated(None, (built,), len(numbers.outcome), numbers.n_clusters, fault=problem, more={"inference": how})
+    return (None if problem else numbers), found
 
 
 @estimand("slope", lambda h: [(name, (name,)) for name in h.predictor])
@@ -367,23 +424,19 @@ def slope(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
         return Estimated(None, (built,), found.n, found.n_clusters, fault=fault)
     target = between if at_top and between in numbers.terms else own
     level = "between" if at_top or name in built.whole else "within"
-    fitted = coefficients(numbers.outcome, numbers.regressors, numbers.codes, plan)
-    evidence, points = _one(numbers, fitted, target, level)
-    beside, beside_points = None, np.nan
-    if not at_top and between in numbers.terms:
-        beside, beside_points = _one(numbers, fitted, between, "between")
+    others = (between,) if not at_top and between in numbers.terms else ()
+    wanted = tuple(numbers.terms.index(term) for term in (target, *others))
+    fitted = coefficients(numbers, numbers.regressors, wanted, plan)
+    evidence, points = _one(numbers, fitted[0], target, level)
+    beside, beside_points = _one(numbers, fitted[1], between, "between") if others else (None, np.nan)
     units = _units(numbers, {target: 1.0}, level)
     return replace(found, evidence=evidence, points=points, beside=beside, beside_points=beside_points, units=units)
 
 
-def _one(
-    numbers: Matrices, fitted: tuple[np.ndarray, np.ndarray, np.ndarray], term: str, level: str
-) -> tuple[Student, float]:
-    """One coefficient of a fit, standardised at its level."""
-    outcome, k = numbers.spread.get(level, numbers.spread["total"]), numbers.terms.index(term)
-    scale = numbers.spread[term] / outcome
-    estimates, errors, df = fitted
-    return Student(float(estimates[k]) * scale, float(errors[k]) * scale, float(df[k])), outcome
+def _one(numbers: Matrices, found: Student | Wild, term: str, level: str) -> tuple[Student | Wild, float]:
+    """One coefficient, standardised at its level, and the outcome's SD there."""
+    outcome = numbers.spread.get(level, numbers.spread["total"])
+    return found.times(numbers.spread[term] / outcome), outcome
 
 
 def _units(numbers: Matrices, weights: dict[str, float], level: str, scale: float | None = None) -> dict[str, float]:
@@ -454,21 +507,28 @@ def indirect(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
     equations = tuple(built for built, _ in links)
     if not rows.any():
         return Estimated(None, equations, fault=f"no row is complete in {listed(sorted(names), 30)}")
-    steps, points, numbers = [], np.nan, None
+    steps, points, numbers, plain = [], np.nan, None, unbootstrapped(plan)
     for built, name in links:
         numbers = matrices(built, answers, rows)
-        problem = trouble(numbers)
+        problem = trouble(numbers, LEAST_CLUSTERS)
         if problem:
             fault = f"in the equation of {built.outcome}, {problem}"
             return Estimated(None, equations, len(numbers.outcome), numbers.n_clusters, fault=fault)
         points = _points(numbers, "within")
-        steps.append(infer(numbers, _units(numbers, {built.term(name): 1.0}, "within"), plan))
+        steps.append(infer(numbers, _units(numbers, {built.term(name): 1.0}, "within"), plain))
     evidence = monte_carlo(steps, [seed, row.number])
     n, groups = (0, None) if numbers is None else (len(numbers.outcome), numbers.n_clusters)
-    return Estimated(evidence, equations, n, groups, points, more={"steps": tuple(steps)})
+    how = inference(plain, groups, answers.people is not None).words
+    return Estimated(evidence, equations, n, groups, points, more={"inference": f"Monte Carlo draws, {how}"})
 
 
-def monte_carlo(steps: Sequence[Student], seed: Sequence[int], draws: int = DRAWS) -> Simulated:
+def unbootstrapped(plan: Plan) -> Plan:
+    """The plan with its covariance for any number of clusters: a product of slopes has no wild bootstrap."""
+    estimation = plan.form.estimation.model_copy(update={"few_clusters": "none"})
+    return replace(plan, form=plan.form.model_copy(update={"estimation": estimation}))
+
+
+def monte_carlo(steps: Sequence[Student | Wild], seed: Sequence[int], draws: int = DRAWS) -> Simulated:
     """Distribution of a product of independent estimates, each normal about its value.
 
     Preacher & Selig (2012); the same standard normal draws are used for the same seed.

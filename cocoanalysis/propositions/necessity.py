@@ -241,5 +241,6 @@ def necessary(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
     size = float(ce_fdh(x, y[None])[0])
     p_value = permuted(x, y, codes, PLAN_PERMUTATIONS, random, "ce_fdh")
     groups = None if codes is None else int(np.unique(codes).size)
-    told = {"equation": f"ceiling of {row.outcome} over {row.names[0]} (CE-FDH)"}
+    inside = "" if codes is None else " inside collaborations"
+    told = {"equation": f"ceiling of {row.outcome} over {row.names[0]} (CE-FDH)", "inference": f"permutation{inside}"}
     return Estimated(Permuted(size, p_value), (), len(x), groups, more=told)

@@ -47,6 +47,9 @@ class EstimationEntry(Entry):
 
     model: Literal["ols", "mixed"] = "ols"
     vcov: Literal["CR2", "CR3", "cluster", "HC3", "classical"] = "CR2"
+    few_clusters: Literal["wild", "none"] = (
+        "wild"  # below 40 clusters the wild cluster bootstrap takes the place of vcov
+    )
     missing: Literal["listwise"] = "listwise"
     means_from: int = Field(default=30, ge=2)  # collaboration means are added from so many collaborations on
 
@@ -149,7 +152,7 @@ class MultiverseEntry(Entry):
 class DeviationEntry(Entry):
     """What was done otherwise than planned, and why; no part of the hash."""
 
-    setting: Literal["controls", "exclusions", "model", "vcov", "means_from"]
+    setting: Literal["controls", "exclusions", "model", "vcov", "few_clusters", "means_from"]
     executed: Any
     reason: Label
 

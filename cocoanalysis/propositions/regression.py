@@ -19,12 +19,20 @@ from cocoanalysis.arguments import names_of, seed_number, share, whole
 from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.propositions import multilevel, ordinal
 from cocoanalysis.propositions.design import Design, build, faults, scales
-from cocoanalysis.propositions.vcov import COVARIANCES, Certainty, Options, Sample, cluster_sums, t_statistics
+from cocoanalysis.propositions.vcov import (
+    COVARIANCES,
+    FEW_CLUSTERS,
+    LEAST_CLUSTERS,
+    Certainty,
+    Options,
+    Sample,
+    cluster_sums,
+    t_statistics,
+)
 from cocoanalysis.responses.disclosure import safe_table
 from cocoanalysis.responses.ledger import fingerprint, origin_of_rows
 from cocoanalysis.result import Result
 
-FEW_CLUSTERS = 40  # Cameron & Miller (2015): below about 40, the plain cluster correction is too optimistic
 COLUMNS = ["term", "est", "se", "statistic", "df", "p_value", "ci_lower", "ci_upper", "est_std"]
 
 
@@ -189,7 +197,7 @@ def regress(
         imposed, interval by inversion). None takes HC3, and with clusters CR2; mixed and ordered models take
         their own covariance ('classical'), an ordered model with clusters 'cluster'.
     cluster : column(s) that name the clusters; None takes the survey's cluster where data are Responses; False none.
-        Two columns give two-way clustering (vcov='cluster').
+        Two columns give two-way clustering ('cluster', the default then, or CR0–CR3).
     random : with model='mixed', terms with a random slope as they stand in the formula, 'x', '1 + x' or a list
     link : with model='ordered', logit or probit
     level : coverage of the intervals
@@ -330,6 +338,12 @@ def _cautions(design: Design, choices: Choices) -> list[Diagnostic]:
     elif sizes.size < FEW_CLUSTERS and not kind.small_sample and choices.model != "mixed":
         text = f"{sizes.size} clusters are few for vcov='{choices.vcov}'; below {FEW_CLUSTERS} take CR2 or wild."
         found.append(Diagnostic("FewClusters", text, "warning"))
+    if sizes.size < LEAST_CLUSTERS and (kind.clustered or choices.model == "mixed"):
+        text = (
+            f"{sizes.size} clusters cannot carry a test: the errors between so few are guesses; a bootstrap has "
+            f"only {2**sizes.size} sign patterns. Read the estimates as descriptions."
+        )
+        found.append(Diagnostic("TooFewClusters", text, "warning"))
     if (sizes == 1).any():
         text = f"{int((sizes == 1).sum())} cluster(s) have one row; they say nothing about differences within clusters."
         found.append(Diagnostic("SingletonClusters", text, "warning"))

@@ -39,7 +39,11 @@ def sources(row: Row, answers: Answers, plan: Plan, seed: int) -> Estimated:
     certainty = hc3(Sample(x, scaled[2] - x @ estimates, estimates), Options())
     evidence = Student(float(estimates[1]), float(np.sqrt(certainty.matrix[1, 1])), float(certainty.df[1]))
     return Estimated(
-        evidence, n=int(rows.sum()), n_clusters=known.size, points=float(y.std(ddof=1)), more={"equation": text}
+        evidence,
+        n=int(rows.sum()),
+        n_clusters=known.size,
+        points=float(y.std(ddof=1)),
+        more={"equation": text, "inference": "HC3 errors over collaborations"},
     )
 
 

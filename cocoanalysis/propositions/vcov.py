@@ -19,6 +19,9 @@ from scipy import linalg, stats
 
 from cocoanalysis.errors import ModelError
 
+FEW_CLUSTERS = 40  # Cameron & Miller (2015): below about 40, the plain cluster correction is too optimistic
+LEAST_CLUSTERS = 5  # below, sign patterns are too few for a bootstrap to reject at .05, and CR2 has hardly any df
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -65,11 +68,13 @@ class Sample:
 
 
 class Options(NamedTuple):
-    """Settings of the resampling covariances: coverage of the interval, draws, seed."""
+    """Settings of the resampling covariances (coverage of the interval, draws, seed), and the coefficients whose
+    degrees of freedom are wanted (None: all)."""
 
     level: float = 0.95
     draws: int = 9999
     seed: int = 0
+    only: tuple[int, ...] | None = None
 
 
 class Certainty(NamedTuple):
@@ -159,79 +164,106 @@ def cluster_sums(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.add.reduceat(rows[order], starts, axis=0)
 
 
-def cluster_grams(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """AⱼᵀAⱼ of each cluster's rows of (n, p), as (G, p, p)."""
+def cluster_blocks(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The rows of (n, p) cluster by cluster as (G, largest size, p), filled up with rows of zeros."""
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
     padded = np.zeros((sizes.size, int(sizes.max()), rows.shape[1]))
     places = np.arange(rows.shape[0]) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     padded[codes[order], places] = rows[order]
+    return padded
+
+
+def cluster_grams(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """AⱼᵀAⱼ of each cluster's rows of (n, p), as (G, p, p)."""
+    padded = cluster_blocks(rows, codes)
     return padded.transpose(0, 2, 1) @ padded
 
 
 class _Adjusted(NamedTuple):
-    """Per cluster: Fⱼ (the adjustment in the basis Q), QⱼᵀQⱼ and Qⱼᵀeⱼ."""
+    """Per cluster QⱼᵀAⱼeⱼ (G, p), and AⱼQⱼ and Qⱼ (G, s, p) up to one rotation of the s rows that both share; s is the
+    cluster's size or p, whichever is less to work with."""
 
-    adjustment: np.ndarray
-    gram: np.ndarray
     score: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
 
 
-def _adjusted(sample: Sample, power: float) -> _Adjusted:
-    q, codes = sample.basis[0], sample.clusters[0]
-    gram = cluster_grams(q, codes)
-    score = cluster_sums(q * sample.residuals[:, None], codes)
-    if power == 0:
-        return _Adjusted(np.broadcast_to(np.eye(sample.p), gram.shape), gram, score)
-    values, vectors = np.linalg.eigh(gram)
+def _adjusted(sample: Sample, power: float, codes: np.ndarray) -> _Adjusted:
+    """Aⱼ = (I − Hⱼⱼ)^−``power``, pseudo-inverted where a cluster is fitted exactly."""
+    q, largest = sample.basis[0], int(np.bincount(codes).max())
+    if largest <= sample.p:
+        rows = cluster_blocks(np.column_stack([q, sample.residuals]), codes)
+        blocks, residuals = rows[:, :, :-1], rows[:, :, -1:]
+        hat = blocks @ blocks.transpose(0, 2, 1)
+        values, vectors = (hat[:, 0], np.ones_like(hat)) if largest == 1 else np.linalg.eigh(hat)
+        right, residuals = vectors.transpose(0, 2, 1) @ blocks, vectors.transpose(0, 2, 1) @ residuals
+        left = _factor(values, power)[:, :, None] * right
+        return _Adjusted((left.transpose(0, 2, 1) @ residuals)[:, :, 0], left, right)
+    values, vectors = np.linalg.eigh(cluster_grams(q, codes))
+    factor, axes = _factor(values, power)[:, :, None], vectors.transpose(0, 2, 1)
+    score = cluster_sums(q * sample.residuals[:, None], codes)[:, :, None]
+    right = np.sqrt(np.maximum(values, 0))[:, :, None] * axes
+    return _Adjusted((vectors @ (factor * (axes @ score)))[:, :, 0], factor * right, right)
+
+
+def _factor(values: np.ndarray, power: float) -> np.ndarray:
+    """(1 − value)^−power, 0 for values of 1."""
     room = 1 - np.clip(values, 0, 1)
-    factor = np.where(room > 1e-10, np.maximum(room, 1e-10) ** -power, 0.0)
-    return _Adjusted((vectors * factor[:, None, :]) @ vectors.transpose(0, 2, 1), gram, score)
+    return np.where(room > 1e-10, np.maximum(room, 1e-10) ** -power, 0.0) if power else np.ones_like(room)
 
 
-def _clustered(sample: Sample, power: float, scale: float = 1.0) -> Certainty:
-    parts = _adjusted(sample, power)
-    scores = np.einsum("jab,jb->ja", parts.adjustment, parts.score)
-    return Certainty(sample.spread(scale * scores.T @ scores), satterthwaite(sample, parts))
+def _clustered(sample: Sample, power: float, options: Options, *, inflated: bool = False) -> Certainty:
+    """One dimension of clusters; of several the sum over the dimensions less that over their intersection."""
+    meat, df = np.zeros((sample.p, sample.p)), []
+    for sign, codes in _intersections(sample.clusters):
+        parts, groups = _adjusted(sample, power, codes), int(codes.max()) + 1
+        meat += sign * (groups / (groups - 1) if inflated else 1.0) * parts.score.T @ parts.score
+        if sign > 0:
+            df.append(satterthwaite(sample, parts, options.only))
+    matrix = sample.spread(meat)
+    return Certainty(_nonnegative(matrix) if len(sample.clusters) > 1 else matrix, np.min(df, axis=0))
 
 
-def satterthwaite(sample: Sample, parts: _Adjusted) -> np.ndarray:
-    """Degrees of freedom of each coefficient under independent errors of equal variance.
+def satterthwaite(sample: Sample, parts: _Adjusted, only: tuple[int, ...] | None = None) -> np.ndarray:
+    """Degrees of freedom of each coefficient under independent errors of equal variance; NaN for those not wanted.
 
     Bell & McCaffrey (2002); Pustejovsky & Tipton (2018), equation 11: (tr G)² / tr(G²) where
     Gᵢⱼ = qᵢᵀ(I − H)qⱼ and qⱼ = AⱼXⱼ(XᵀX)⁻¹c.
     """
-    weights = parts.adjustment @ sample.basis[1].T
-    pulled = parts.gram @ weights
-    own = np.einsum("jak,jak->jk", weights, pulled)
-    length = np.einsum("jak,jak->jk", pulled, pulled)
-    crossed = np.einsum("jak,jbk->kab", pulled, pulled)
+    wanted = slice(None) if only is None else list(only)
+    weights = parts.left @ sample.basis[1][wanted].T
+    pulled = parts.right.transpose(0, 2, 1) @ weights
+    own, length = (weights**2).sum(axis=1), (pulled**2).sum(axis=1)
+    crossed = pulled.transpose(2, 1, 0) @ pulled.transpose(2, 0, 1)
     squares = (own**2).sum(axis=0) - 2 * (own * length).sum(axis=0) + (crossed**2).sum(axis=(1, 2))
-    return (own - length).sum(axis=0) ** 2 / squares
+    found = np.full(sample.p, np.nan)
+    found[wanted] = (own - length).sum(axis=0) ** 2 / squares
+    return found
 
 
-@covariance("CR0", "Liang & Zeger, 1986; df of Pustejovsky & Tipton, 2018", clustered=True)
+@covariance("CR0", "Liang & Zeger, 1986; df of Pustejovsky & Tipton, 2018", clustered=True, several=True)
 def cr0(sample: Sample, options: Options) -> Certainty:
-    return _clustered(sample, 0)
+    return _clustered(sample, 0, options)
 
 
-@covariance("CR1", "G/(G − 1) times CR0; df of Pustejovsky & Tipton, 2018", clustered=True)
+@covariance("CR1", "G/(G − 1) times CR0; df of Pustejovsky & Tipton, 2018", clustered=True, several=True)
 def cr1(sample: Sample, options: Options) -> Certainty:
-    groups = sample.clusters[0].max() + 1
-    return _clustered(sample, 0, groups / (groups - 1))
+    return _clustered(sample, 0, options, inflated=True)
 
 
 @covariance(
-    "CR2", "Bell & McCaffrey, 2002; Pustejovsky & Tipton, 2018, working model of independence", clustered=True,
-    small_sample=True,
+    "CR2", "Bell & McCaffrey, 2002; Pustejovsky & Tipton, 2018, working model of independence; several dimensions by "
+    "inclusion and exclusion as Cameron, Gelbach & Miller, 2011, with the least df", clustered=True,
+    small_sample=True, several=True,
 )  # fmt: skip
 def cr2(sample: Sample, options: Options) -> Certainty:
-    return _clustered(sample, 0.5)
+    return _clustered(sample, 0.5, options)
 
 
-@covariance("CR3", "Bell & McCaffrey, 2002 (jackknife); df of Pustejovsky & Tipton, 2018", clustered=True)
+@covariance("CR3", "Bell & McCaffrey, 2002 (jackknife); df of Pustejovsky & Tipton, 2018", clustered=True, several=True)
 def cr3(sample: Sample, options: Options) -> Certainty:
-    return _clustered(sample, 1.0)
+    return _clustered(sample, 1.0, options)
 
 
 @covariance("cluster", "CR0 times G/(G − 1)·(n − 1)/(n − p), df G − 1; several dimensions: Cameron, Gelbach & Miller, "
@@ -255,7 +287,9 @@ def _intersections(clusters: tuple[np.ndarray, ...]) -> list[tuple[int, np.ndarr
     found: list[tuple[int, np.ndarray]] = []
     for mask in range(1, 2 ** len(clusters)):
         chosen = [codes for d, codes in enumerate(clusters) if mask >> d & 1]
-        codes = np.unique(np.column_stack(chosen), axis=0, return_inverse=True)[1].ravel()
+        codes = chosen[0]
+        for other in chosen[1:]:
+            codes = np.unique(codes * (int(other.max()) + 1) + other, return_inverse=True)[1]
         found.append((1 if len(chosen) % 2 else -1, codes))
     return found
 
@@ -267,6 +301,8 @@ def _nonnegative(matrix: np.ndarray) -> np.ndarray:
 
 
 # --- wild cluster bootstrap -----------------------------------------------------------------------------------------
+
+TIE = 1e-10  # a sign pattern of all ones gives the observed t itself
 
 
 @covariance("wild", "Cameron, Gelbach & Miller, 2008; MacKinnon, Nielsen & Webb, 2023 (WCR with the null imposed, "
@@ -295,15 +331,15 @@ def wild_weights(groups: int, options: Options) -> np.ndarray:
 class WildTest(NamedTuple):
     """The wild cluster bootstrap of one coefficient, with everything that does not depend on the null worked out.
 
-    The restricted residuals are linear in the null value, so the bootstrap's numerator and cluster scores are too:
-    a test at another value costs two small sums, which makes the inversion into an interval cheap.
+    The restricted residuals are linear in the null value, so the bootstrap's numerator is too and its squared error is
+    quadratic: a test at another value costs two short sums, which makes the inversion into an interval cheap.
     """
 
     estimate: float
     se: float
     numerator: tuple[np.ndarray, np.ndarray]  # (draws,): at null 0, and per unit of the null
-    scores: tuple[np.ndarray, np.ndarray]  # (draws, G)
-    factor: float
+    squares: tuple[np.ndarray, np.ndarray, np.ndarray]  # (draws,): squared error at null 0, times null, times null²
+    groups: int
 
     @classmethod
     def of(cls, sample: Sample, k: int, weights: np.ndarray) -> WildTest:
@@ -313,28 +349,43 @@ class WildTest(NamedTuple):
         restricted = sample.residuals + sample.estimates[k] * own, -own
         numerators, scores = zip(*(_draws(sample, own, part, codes, weights) for part in restricted))
         groups = weights.shape[1]
-        factor = groups / (groups - 1) * (sample.n - 1) / (sample.n - sample.p)
+        factor = groups / (groups - 1) * (sample.n - 1) / (sample.n - sample.p) / size**2
         sums = cluster_sums(own * sample.residuals, codes)
-        se = float(np.sqrt(factor * (sums @ sums)) / size)
+        pairs = ((0, 0, 1.0), (0, 1, 2.0), (1, 1, 1.0))
+        constant, linear, square = (f * factor * np.einsum("bg,bg->b", scores[i], scores[j]) for i, j, f in pairs)
         return cls(
             float(sample.estimates[k]),
-            se,
+            float(np.sqrt(factor * (sums @ sums))),
             (numerators[0] / size, numerators[1] / size),
-            (scores[0] / size, scores[1] / size),
-            factor,
+            (constant, linear, square),
+            groups,
         )
+
+    def statistics(self, null: float) -> tuple[float, np.ndarray]:
+        """Observed t and the bootstrap's (draws,) at a null value."""
+        numerator = self.numerator[0] + null * self.numerator[1]
+        squared = self.squares[0] + null * (self.squares[1] + null * self.squares[2])
+        spread = np.sqrt(np.maximum(squared, 0))
+        drawn = np.divide(numerator, spread, out=np.zeros_like(spread), where=spread > 0)
+        return (self.estimate - null) / self.se, drawn
 
     def p_value(self, null: float) -> float:
         """Share of bootstrap |t| above the observed |t| (two-sided, symmetric)."""
-        observed = abs(self.estimate - null) / self.se
-        numerator = self.numerator[0] + null * self.numerator[1]
-        scores = self.scores[0] + null * self.scores[1]
-        spread = np.sqrt(self.factor * np.einsum("bg,bg->b", scores, scores))
-        drawn = np.divide(np.abs(numerator), spread, out=np.zeros_like(spread), where=spread > 0)
-        return float(np.mean(drawn > observed * (1 - 1e-10)))  # a sign pattern of all ones gives t itself: a tie
+        observed, drawn = self.statistics(null)
+        return float(np.mean(np.abs(drawn) > abs(observed) * (1 - TIE)))
+
+    def above(self, null: float) -> float:
+        """Share of bootstrap t at or above the observed one: p against the truth being at most ``null``."""
+        observed, drawn = self.statistics(null)
+        return float(np.mean(drawn > observed - TIE * abs(observed)))
+
+    def below(self, null: float) -> float:
+        """Share of bootstrap t at or below the observed one: p against the truth being at least ``null``."""
+        observed, drawn = self.statistics(null)
+        return float(np.mean(drawn < observed + TIE * abs(observed)))
 
     def interval(self, level: float) -> tuple[float, float]:
-        """The null values that the test does not reject, by bisection on each side."""
+        """The null values that the two-sided test does not reject, by bisection on each side."""
         return self._edge(-1, 1 - level), self._edge(1, 1 - level)
 
     def _edge(self, side: int, alpha: float) -> float:
@@ -345,7 +396,7 @@ class WildTest(NamedTuple):
             outside = self.estimate + side * step
             if step > 1e4 * self.se:
                 return side * np.inf
-        for _ in range(40):
+        while abs(outside - inside) > 1e-9 * self.se:
             middle = (inside + outside) / 2
             if self.p_value(middle) > alpha:
                 inside = middle
@@ -369,7 +420,7 @@ def _draws(
     direct = cluster_sums(own * residuals, codes)
     fitted = cluster_sums(q * residuals[:, None], codes)
     reach = cluster_sums(q * own[:, None], codes)
-    return weights @ direct, weights * direct - (weights @ fitted) @ reach.T
+    return weights @ direct, weights @ (np.diag(direct) - fitted @ reach.T)
 
 
 # --- what every test makes of them ----------------------------------------------------------------------------------

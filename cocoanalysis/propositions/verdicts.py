@@ -6,6 +6,7 @@ The plan's exclusions are applied, its gates examined, every row estimated (`est
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,8 +19,18 @@ from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
 from cocoanalysis.propositions import deviations as departures
 from cocoanalysis.propositions import necessity, sources
 from cocoanalysis.propositions.decision import MORE, PROMISED, VERDICTS, Claim, decide
-from cocoanalysis.propositions.design import variables
-from cocoanalysis.propositions.estimands import ESTIMANDS, Answers, Equation, Estimated, Row, rows_of
+from cocoanalysis.propositions.design import build, variables
+from cocoanalysis.propositions.estimands import (
+    ESTIMANDS,
+    Answers,
+    Equation,
+    Estimated,
+    Row,
+    crossed,
+    inference,
+    rows_of,
+    unbootstrapped,
+)
 from cocoanalysis.propositions.gates import Gate, examine
 from cocoanalysis.propositions.plan import DeviationEntry, Hypothesis, Plan
 from cocoanalysis.propositions.regression import Regression, regress
@@ -71,6 +82,10 @@ class Verdict(Result):
 
     def tidy(self) -> pd.DataFrame:
         return pd.DataFrame([self.numbers], columns=[*PROMISED, *MORE])
+
+    def notes(self) -> list[str]:
+        how = str(self.numbers["inference"])
+        return [*super().notes(), *([f"Decided by {how}."] if how else [])]
 
     def _shown(self) -> pd.DataFrame:
         return self.tidy()[PROMISED]
@@ -145,7 +160,13 @@ class Verdicts(Result):
         )
         count = len(self.deviations.drop_duplicates(["setting", "executed"])) if len(self.deviations) else 0
         told = [f"{count} deviation(s) from the plan; both results are in .deviations."] if count else []
-        return [*super().notes(), causal, self.note, *told, *(str(diagnostic) for diagnostic in self.diagnostics)]
+        warned = [str(diagnostic) for diagnostic in self.diagnostics]
+        return [*super().notes(), causal, self.note, *told, *self._inference(), *warned]
+
+    def _inference(self) -> list[str]:
+        """By which errors the verdicts are decided, and how many rows by each."""
+        counts = Counter(str(row.numbers["inference"]) for row in self.rows if row.numbers["inference"])
+        return [f"Errors: {'; '.join(f'{words} ({count} rows)' for words, count in counts.items())}."] if counts else []
 
     def _shown(self) -> pd.DataFrame:
         return self.tidy()[PROMISED]
@@ -286,6 +307,7 @@ def _gate_verdict(examined: Gate, plan: Plan, refit: Callable[..., Any]) -> Verd
         "family": "gates",
         "n": int(examined.table["n"].iloc[0]) if "n" in examined.table else 0,
         "n_clusters": None,
+        "inference": "",
         "equation": "",
     }
     return Verdict(
@@ -347,7 +369,9 @@ def answers_of(plan: Plan, data: Any) -> Answers:
     table = data.frame if getattr(data, "survey", None) is not None else as_frame(data)
     if not name or name not in table.columns:
         return Answers(frame, None)
-    return Answers(frame, pd.factorize(table[name], sort=True)[0], name)
+    clusters, person = pd.factorize(table[name], sort=True)[0], getattr(survey, "respondent", None)
+    people = crossed(table[person], clusters) if person in table.columns else None
+    return Answers(frame, clusters, name, people, person)
 
 
 @dataclass(frozen=True)
@@ -360,16 +384,28 @@ class _Refit:
     survey: Any
 
     def __call__(self, equations: tuple[Equation, ...]) -> tuple[Regression, ...]:
-        answers, choice = self.answers, self.plan.form.estimation
+        answers = self.answers
         names = [name for equation in equations for name in equation.names]
         rows = answers.complete(names) if len(equations) > 1 else np.ones(len(answers.frame), bool)
-        table, cluster = answers.frame[rows], answers.cluster_name
-        if cluster is not None and answers.clusters is not None:
-            codes = pd.Series(answers.clusters[rows], table.index)
-            table = table.assign(**{cluster: codes.where(codes >= 0)})
-        settings: dict[str, Any] = {"model": choice.model, "vcov": choice.vcov, "cluster": cluster or False}
-        fits = [regress(equation.formula, table, **settings) for equation in equations]
+        columns = self._columns(rows)
+        table = answers.frame[rows].assign(**columns)
+        fits = [self._one(equation.formula, table, list(columns), len(equations) > 1) for equation in equations]
         return tuple(replace(fit, provenance=self.provenance, survey=self.survey) for fit in fits)
+
+    def _columns(self, rows: np.ndarray) -> dict[str, pd.Series]:
+        """Codes of the clusters, and of the respondents where some sit in several; missing where they are."""
+        answers, index = self.answers, self.answers.frame.index[rows]
+        named = [(answers.cluster_name, answers.clusters), (answers.person_name, answers.people)]
+        found = {str(name): pd.Series(codes[rows], index) for name, codes in named if codes is not None}
+        return {name: codes.where(codes >= 0) for name, codes in found.items()}
+
+    def _one(self, formula: str, table: pd.DataFrame, clusters: list[str], chain: bool) -> Regression:
+        """One equation with the errors that the verdict rests on (a chain's links have no bootstrap)."""
+        choice, people = self.plan.form.estimation, len(clusters) > 1
+        groups = int(build(formula, table, clusters).clusters[0].max()) + 1 if clusters else None
+        how = inference(unbootstrapped(self.plan) if chain else self.plan, groups, people)
+        cluster = clusters if how.two_way else clusters[0] if clusters else False
+        return regress(formula, table, model=choice.model, vcov=how.vcov, cluster=cluster)
 
 
 # --- estimates, then verdicts ---------------------------------------------------------------------------------------

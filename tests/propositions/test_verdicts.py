@@ -13,7 +13,8 @@ import cocoanalysis as coco
 from cocoanalysis.errors import PlanError
 from cocoanalysis.propositions.decision import MORE, PROMISED, VERDICTS, Claim, adjust, decide
 from cocoanalysis.propositions.estimands import Estimated, Row, monte_carlo, rows_of
-from cocoanalysis.propositions.evidence import Simulated, Student, two_sided
+from cocoanalysis.propositions.evidence import Simulated, Student, Wild, two_sided
+from cocoanalysis.propositions.vcov import COVARIANCES, Options, Sample, WildTest, wild_weights
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 
@@ -261,3 +262,91 @@ def test_a_path_in_place_of_the_plan_is_named():
     with pytest.raises(PlanError) as raised:
         coco.judge("surveys/cocreation/plan.yaml", None)
     assert raised.value.code == "NotAPlan"
+
+
+# --- which errors decide --------------------------------------------------------------------------------------------
+
+
+def behind(verdict):
+    """The row's own coefficient in the regression that `.fit` shows."""
+    level = "between" if verdict.numbers["level"] == "collaboration" else "within"
+    return verdict.fit.tidy().set_index("term").loc[f"{level}({verdict.numbers['predictor']})"]
+
+
+def test_many_clusters_are_judged_by_cr2(judged):
+    assert judged["H1"].numbers["inference"] == "CR2 errors by collaboration, Satterthwaite df"
+    assert judged["H1"].fit.settings["vcov"] == "CR2"
+    assert "Decided by CR2" in " ".join(judged["H1"].notes())
+    assert "Errors: CR2" in " ".join(judged.notes())
+
+
+def test_case_56_below_forty_clusters_the_wild_bootstrap_decides(plan, made):
+    few = coco.judge(plan, made[made.collaboration < 25])
+    for verdict in (few["H1"], few["H5", "durability"]):
+        row, fit = verdict.numbers, behind(verdict)
+        assert row["inference"] == "wild cluster bootstrap (25 clusters, fewer than 40)"
+        assert verdict.fit.settings["vcov"] == "wild"
+        scale = fit["est_std"] / fit["est"]
+        assert row["p_value"] == fit["p_value"]
+        assert [row["ci_lower"], row["ci_upper"]] == pytest.approx([fit["ci_lower"] * scale, fit["ci_upper"] * scale])
+        assert row["simultaneous_lower"] < row["ci_lower"] < row["estimate"] < row["ci_upper"]
+        assert max(row["tost_p"], 0) <= 1
+    assert few["H2c"].numbers["inference"].startswith("wild")
+    assert few["H4s"].numbers["inference"].startswith("wild")
+    assert few["H6b", "practice → alignment"].numbers["inference"].startswith("Monte Carlo draws, CR2")
+    plain = coco.judge(plan, made[made.collaboration < 25],
+                       deviations=[{"setting": "few_clusters", "executed": "none", "reason": "x"}])  # fmt: skip
+    assert plain["H1"].numbers["inference"].startswith("CR2")
+    assert plain["H1"].numbers["estimate"] == few["H1"].numbers["estimate"]
+
+
+def test_fewer_than_five_clusters_carry_no_verdict(plan, made):
+    four = coco.judge(plan, made[made.collaboration < 4], exploratory=False).tidy()
+    assert set(four["verdict"]) == {"not testable"}
+    assert four["reason"].str.contains("4 clusters, and 5 are the least|cannot carry").all()
+    fit = coco.regress("outcome ~ mobilising", made[made.collaboration < 4], cluster="collaboration")
+    assert [d.code for d in fit.diagnostics] == ["TooFewClusters"]
+
+
+def test_respondents_in_several_collaborations_are_a_second_dimension(plan, made):
+    people = np.arange(len(made))
+    people[-60:] = people[:60]  # sixty persons answer about a second collaboration
+    crossed = coco.judge(plan, made.assign(respondent=people))
+    row, fit = crossed["H1"].numbers, behind(crossed["H1"])
+    assert "by respondent (some sit in several)" in row["inference"]
+    assert crossed["H1"].fit.settings["cluster"] == "collaboration × respondent"
+    assert row["p_value"] == pytest.approx(fit["p_value"], rel=1e-6)
+    assert row["df"] == pytest.approx(fit["df"])
+    few = coco.judge(plan, made.assign(respondent=people)[made.collaboration % 2 == 0])
+    assert few["H1"].numbers["inference"].startswith("CR2 errors by collaboration")
+    nested = coco.judge(plan, made.assign(respondent=np.arange(len(made))))
+    assert nested["H1"].numbers["inference"] == "CR2 errors by collaboration, Satterthwaite df"
+
+
+def test_wild_one_sided_p_values_are_those_of_the_bounds(climate):
+    few = climate[climate.company.isin(sorted(climate.company.unique())[:14])]
+    fit = coco.regress("HOSTILE ~ LEAD", few, vcov="CR2", cluster="company")
+    sample = Sample(fit.design.regressors, fit.residuals, fit.estimates, fit.design.clusters)
+    wild = Wild(WildTest.of(sample, 1, wild_weights(14, Options())), 2.0)
+    low, high = wild.interval(0.95)
+    assert wild.above(low) + wild.below(high) == pytest.approx(0.05, abs=0.03)
+    assert wild.above(high + wild.se) > 0.9 > 0.1 > wild.below(high + wild.se)
+    assert two_sided(wild, low) == pytest.approx(0.05, abs=1e-3)
+    assert wild.times(0.5).estimate == pytest.approx(fit.estimates[1])
+    draws = wild_weights(14, Options())
+    brute = np.array([_drawn_t(sample, 1, signs) for signs in draws[:400]])
+    observed, ours = wild.test.statistics(0.0)
+    assert ours[:400] == pytest.approx(brute, rel=1e-8)
+    assert observed == pytest.approx(fit.estimates[1] / wild.test.se)
+
+
+def _drawn_t(sample, k, signs):
+    """One bootstrap t with the null 0 imposed, by refitting."""
+    codes, x = sample.clusters[0], sample.regressors
+    y = x @ sample.estimates + sample.residuals
+    others = np.delete(x, k, axis=1)
+    fitted = others @ np.linalg.lstsq(others, y, rcond=None)[0]
+    drawn = fitted + signs[codes] * (y - fitted)
+    estimates = np.linalg.lstsq(x, drawn, rcond=None)[0]
+    again = Sample(x, drawn - x @ estimates, estimates, (codes,))
+    return estimates[k] / np.sqrt(COVARIANCES["cluster"].compute(again, Options()).matrix[k, k])
