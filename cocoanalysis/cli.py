@@ -477,6 +477,9 @@ def power(
     ] = None,
     replicates: Annotated[int, typer.Option(min=1, help="How many studies are drawn and judged for each size.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same counts.")] = 0,
+    gates: Annotated[
+        bool, typer.Option(help="Run the gates on the measurement in every study, as the verdict rule does.")
+    ] = True,
     workers: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
     backend: Annotated[str | None, typer.Option(help="joblib (this machine) or dask (a cluster).")] = None,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of Dask's scheduler.")] = None,
@@ -502,7 +505,13 @@ def power(
             typer.echo(f"{name}: {found.sentence()}")
         return
     plan = located(survey).parent / "plan.yaml"
-    settings: dict[str, Any] = {"workers": workers, "backend": backend, "scheduler": scheduler, "resume": output}
+    settings: dict[str, Any] = {
+        "gates": gates,
+        "workers": workers,
+        "backend": backend,
+        "scheduler": scheduler,
+        "resume": output,
+    }
     found = counted(plan, located(survey, world), _sizes(size), replicates, seed, **settings)
     if as_json:
         typer.echo(found.table().to_json(orient="records", indent=2, force_ascii=False))

@@ -32,7 +32,7 @@ from cocoanalysis.propositions.estimands import (
     unbootstrapped,
 )
 from cocoanalysis.propositions.gates import Gate, examine
-from cocoanalysis.propositions.plan import DeviationEntry, Hypothesis, Plan
+from cocoanalysis.propositions.plan import DeviationEntry, GateEntry, Hypothesis, Plan
 from cocoanalysis.propositions.regression import Regression, regress
 from cocoanalysis.responses.selection import as_frame
 from cocoanalysis.result import Result
@@ -340,24 +340,44 @@ def guarded(plan: Plan, claims: Sequence[Claim], gates: Sequence[Gate], answers:
 
 def _fallback(plan: Plan, gate: Gate, answers: Answers, seed: int) -> list[Claim]:
     """The composite on every outcome of the slopes that the gate guards."""
-    if gate.entry.fallback is None:
+    return [
+        claim._replace(found=ESTIMANDS["slope"].estimate(claim.row, answers, plan, seed))
+        for claim in _in_place(plan, gate.entry)
+    ]
+
+
+def _in_place(plan: Plan, entry: GateEntry) -> list[Claim]:
+    """What is judged in place of the slopes behind a closed gate, not yet estimated."""
+    if entry.fallback is None:
         return []
-    behind = [plan[id] for id in gate.entry.guards]
-    slopes = [hypothesis for hypothesis in behind if hypothesis.kind in ("slope", "contrast")]
+    slopes = [h for h in map(plan.__getitem__, entry.guards) if h.kind in ("slope", "contrast")]
     found: list[Claim] = []
     for outcome in dict.fromkeys(outcome for hypothesis in slopes for outcome in hypothesis.outcome):
-        stand_in = _composite(next(h for h in slopes if outcome in h.outcome), gate, outcome)
-        row = Row(stand_in, outcome, gate.entry.fallback, (gate.entry.fallback,), 1000 + len(found))
-        estimated = ESTIMANDS["slope"].estimate(row, answers, plan, seed)
-        claim = Claim(f"{gate.entry.id} composite", row, stand_in.family, "respondent", "positive",
-                      plan.form.sesoi.respondent, estimated)  # fmt: skip
+        stand_in = _composite(next(h for h in slopes if outcome in h.outcome), entry.fallback, outcome)
+        row = Row(stand_in, outcome, entry.fallback, (entry.fallback,), 1000 + len(found))
+        claim = Claim(_stand_in_id(entry), row, stand_in.family, "respondent", "positive", plan.form.sesoi.respondent,
+                      Estimated(None, fault="not estimated"))  # fmt: skip
         found.append(claim)
     return found
 
 
-def _composite(hypothesis: Hypothesis, gate: Gate, outcome: str) -> Hypothesis:
+def _stand_in_id(entry: GateEntry) -> str:
+    return f"{entry.id} composite"
+
+
+def stand_in_ids(plan: Plan) -> set[str]:
+    """How the rows are named that stand in where a gate of the plan is closed."""
+    return {_stand_in_id(entry) for entry in plan.form.gates if entry.fallback}
+
+
+def stand_ins(plan: Plan) -> pd.DataFrame:
+    """The rows that stand in where gates of the plan are closed, without estimates."""
+    return pd.DataFrame(decide(plan, [claim for entry in plan.form.gates for claim in _in_place(plan, entry)]))
+
+
+def _composite(hypothesis: Hypothesis, fallback: str, outcome: str) -> Hypothesis:
     """The hypothesis that stands in for the guarded ones on an outcome: the composite, expected positive."""
-    changed = {"predictor": [gate.entry.fallback], "outcome": [outcome], "contrast": {}, "holding": []}
+    changed = {"predictor": [fallback], "outcome": [outcome], "contrast": {}, "holding": []}
     return hypothesis.model_copy(update={**changed, "expected": "positive", "sesoi": None, "level": "respondent"})
 
 

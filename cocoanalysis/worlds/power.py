@@ -24,22 +24,22 @@ from tqdm import tqdm
 
 from cocoanalysis.errors import CocoError, ModelError, listed, one_of
 from cocoanalysis.propositions.plan import Plan, read_plan
-from cocoanalysis.propositions.verdicts import VERDICTS, judge
+from cocoanalysis.propositions.verdicts import VERDICTS, judge, stand_in_ids, stand_ins
 from cocoanalysis.result import Result
 from cocoanalysis.worlds.world import WORLD_FILE, WORLDS, World, named, read_world
 
 CHUNK = 5  # studies that a worker judges before it reports
 FAILED = "!"
 LETTERS = dict(zip(VERDICTS, "sncix"))  # one letter a verdict, for files
-NAMES = {letter: verdict for verdict, letter in LETTERS.items()}
+ABSENT = "-"  # a row that this study does not have: a composite stands in only where a gate is closed
 BESIDE = "beside"  # the family of rows that stand beside the plan's own
 SEED = 1  # of the counts that come with a survey
-STUDIES = {"world": 200, "null": 1000, "sizes": 60, "others": 100}
+STUDIES = {"world": 300, "null": 1000, "sizes": 100, "others": 300}
 SIZES = [(20, 10), (30, 15), (60, 15), (120, 15)]
 BACKENDS = ("joblib", "dask")
 DECIDED = ("supported", "negligible", "contradicted")
 
-WORDS = {"title", "version", "sentence", "label", "note", "reason", "gates", "latent", "multiverse", "survey"}
+WORDS = {"title", "version", "sentence", "label", "note", "reason", "multiverse", "survey"}
 
 Size = tuple[int, float]  # collaborations, raters on average
 
@@ -52,6 +52,7 @@ class Task(NamedTuple):
     sizes: tuple[Size, ...]
     seed: int
     keys: tuple[str, ...]
+    stand_ins: frozenset[str]
 
 
 class Job(NamedTuple):
@@ -69,7 +70,8 @@ class Power(Result):
     ----------
     rows : DataFrame, one row a hypothesis and outcome, with the verdict that is right in this world
     sizes : collaborations and raters (on average) of each size
-    verdicts : for each size an array of letters, studies × rows; a capital where 'negligible' was within reach
+    verdicts : for each size an array of letters, studies × rows; a capital where 'negligible' was within reach, '-'
+        where the study has no such row (the composite that stands in for hypotheses behind a closed gate)
     """
 
     rows: pd.DataFrame
@@ -89,15 +91,18 @@ class Power(Result):
         keys = ["size", "clusters", "raters", "row", "hypothesis", "outcome", "predictor", "truth"]
         names = [verdict.replace(" ", "_") for verdict in VERDICTS]
         long = wide.melt(keys, names, "verdict", "share", ignore_index=False).sort_index(kind="stable")
-        studies = np.repeat([len(one) for one in self.verdicts], len(long) // len(self.verdicts))
+        counts = dict(zip((f"{clusters} × {raters:g}" for clusters, raters in self.sizes), map(len, self.verdicts)))
+        studies = long["size"].map(counts)
         long["verdict"] = long["verdict"].str.replace("_", " ")
         return long.assign(se=np.sqrt(long["share"] * (1 - long["share"]) / studies)).reset_index(drop=True)
 
     def table(self) -> pd.DataFrame:
         """One row a size and row of the plan: the share of studies with each verdict, and of right and wrong ones.
 
-        ``reach`` is the share of studies precise enough that a true 0 would more likely than not be called
-        negligible. Rows named '… between' are slopes of the collaboration level, which stand beside.
+        ``judged`` is the share of studies that have the row: 1, but for a composite that stands in where a gate is
+        closed; a row that no study has is left out. ``reach`` is the share of studies precise enough that a true 0
+        would more likely than not be called negligible. Rows named '… between' are slopes of the collaboration level,
+        which stand beside.
         ``right`` is the share with the verdict that the world's file says is true, ``wrong`` the
         share with another decided one (*inconclusive* is never wrong); ``se`` is the Monte Carlo
         standard error of ``right``.
@@ -126,10 +131,14 @@ class Power(Result):
         return "\n".join(lines)
 
     def notes(self) -> list[str]:
+        plan, gates = (
+            str(self.settings["plan_hash"])[:12],
+            "run in every study" if self.settings["gates"] else "left out",
+        )
         return [
             *super().notes(),
-            f"World '{self.settings['world']}', plan {str(self.settings['plan_hash'])[:12]}; measurement gates are not "
-            "run. A verdict is wrong when it is decided and not the one planted; inconclusive is never wrong.",
+            f"World '{self.settings['world']}', plan {plan}; the gates on the measurement are {gates}. A verdict is "
+            "wrong when it is decided and not the one planted; inconclusive and not testable are never wrong.",
             *self._failed(),
             *self._out_of_reach(),
         ]
@@ -162,12 +171,14 @@ class Power(Result):
             table.insert(0, name, value)
         for verdict, letter in LETTERS.items():
             table[verdict.replace(" ", "_")] = (letters == letter).mean(axis=0)
+        table["judged"] = (letters != ABSENT).mean(axis=0)
         table["reach"] = np.char.isupper(self.verdicts[k]).mean(axis=0)
         right, wrong = _right_and_wrong(letters, self.rows["truth"])
         table["right"], table["wrong"] = right.mean(axis=0), wrong.mean(axis=0)
         unknown = self.rows["truth"].isna().to_numpy()
         table.loc[unknown, ["right", "wrong"]] = np.nan
-        return table.assign(se=np.sqrt(table["right"] * (1 - table["right"]) / len(letters)))
+        table = table.assign(se=np.sqrt(table["right"] * (1 - table["right"]) / len(letters)))
+        return table[table["judged"] > 0].reset_index(drop=True)
 
     def _summary(self, k: int) -> dict[str, Any]:
         letters, (clusters, raters) = np.char.lower(self.verdicts[k]), self.sizes[k]
@@ -179,7 +190,7 @@ class Power(Result):
             "raters": raters,
             "studies": len(letters),
             "failed": int((letters == FAILED).any(axis=1).sum()),
-            "right": right[:, counted].mean() if counted.any() else np.nan,
+            "right": right[:, counted].sum() / (letters[:, counted] != ABSENT).sum() if counted.any() else np.nan,
             "any_wrong": any_wrong,
             "any_wrong_se": np.sqrt(any_wrong * (1 - any_wrong) / max(len(letters), 1)),
         }
@@ -211,6 +222,7 @@ def power(
     seed: int = 0,
     backend: str | None = None,
     *,
+    gates: bool = True,
     workers: int = 1,
     scheduler: str | None = None,
     resume: str | Path | None = None,
@@ -225,6 +237,8 @@ def power(
     replicates : studies for each size
     seed : the same seed gives the same counts, whatever the number of workers
     backend : 'joblib' (this machine) or 'dask' (a cluster); by default joblib
+    gates : whether the gates on the measurement that guard a tested hypothesis are run in every study, as `judge` does;
+        without them a study takes a third of the time, and the counts are those of the regressions alone
     workers : processes of joblib
     scheduler : address of Dask's scheduler; by default a cluster of ``workers`` on this machine
     resume : a file that keeps what is finished; a run that was stopped goes on from it
@@ -242,14 +256,15 @@ def power(
     world = world if isinstance(world, World) else read_world(world)
     backend = one_of(backend or "joblib", BACKENDS, "backend")
     cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
-    light = _tested(plan)
-    settings = _settings(plan, world, cells, seed)
+    light = _tested(plan, gates)
+    settings = _settings(plan, world, cells, seed, gates)
     rows = _rows(light, world, max(cells))
     done = _resumed(resume, settings, rows, len(cells), replicates)
     jobs = list(_jobs(done, replicates))
     shown = progress if progress is not None else sys.stderr.isatty() and "CI" not in os.environ
     with tqdm(total=len(cells) * replicates, initial=_count(done), disable=not shown, unit="study") as bar:
-        task = Task(light, world, tuple(cells), seed, _keys(rows))
+        extra = frozenset(_keys(rows[rows["hypothesis"].isin(stand_in_ids(light))]))
+        task = Task(light, world, tuple(cells), seed, _keys(rows), extra)
         for job, letters in _run(backend, task, jobs, workers, scheduler):
             for number, word in zip(job.studies, letters):
                 done[job.size][number] = word
@@ -268,7 +283,8 @@ def read_power(path: str | Path, plan: Plan | None = None, world: World | None =
     """
     content = _read(Path(path))
     settings = content["settings"]
-    for what, hash in (("plan", plan and plan_hash(plan)), ("world", world and world_hash(world))):
+    now = plan and plan_hash(plan, settings.get("gates", False))
+    for what, hash in (("plan", now), ("world", world and world_hash(world))):
         if hash and hash != settings[f"{what}_hash"]:
             raise ModelError(
                 f"'{Path(path).name}' was made with another {what} ({settings[f'{what}_hash'][:12]}, now {hash[:12]}); "
@@ -310,9 +326,11 @@ def _fits(path: Path, plan: Plan, world: World) -> bool:
         return False
 
 
-def plan_hash(plan: Plan) -> str:
-    """SHA-256 of what tested verdicts rest on: all but words, gates, latent models, multiverse and what is explored."""
-    return sha256(json.dumps(_judged(json.loads(_tested(plan).canonical)), sort_keys=True).encode()).hexdigest()
+def plan_hash(plan: Plan, gates: bool = True) -> str:
+    """SHA-256 of what tested verdicts rest on: all but words, the multiverse, what is explored, and idle gates."""
+    content = _judged(json.loads(_tested(plan, gates).canonical))
+    content.pop("latent" if not content["gates"] else "", None)
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _judged(value: Any) -> Any:
@@ -340,7 +358,8 @@ def study(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> pd.DataF
     numbers = np.random.SeedSequence(seed[0], spawn_key=tuple(seed[1:]))
     clusters, raters = size
     draw = world.draw(round(clusters * raters), numbers, clusters)
-    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0]), gates=False).tidy()
+    table = judge(plan, named(world, draw), seed=int(numbers.generate_state(1)[0]), gates=bool(plan.form.gates)).tidy()
+    table = table[table["label"] != "gate"].reset_index(drop=True)
     df = table["df"].astype(float).fillna(np.inf)
     room = table["sesoi"].astype(float) / table["se"].astype(float) - stats.t.isf(plan.form.alpha, df)
     return table.assign(reach=2 * stats.norm.cdf(room) - 1 >= 0.5)
@@ -365,25 +384,29 @@ def _word(task: Task, size: Size, seed: Sequence[int]) -> str:
         key: LETTERS[verdict].upper() if reach else LETTERS[verdict]
         for key, verdict, reach in zip(_keys(found), found["verdict"], found["reach"])
     }
-    return "".join(letters.get(key, LETTERS["not testable"]) for key in task.keys)
+    return "".join(letters.get(key, ABSENT if key in task.stand_ins else LETTERS["not testable"]) for key in task.keys)
 
 
 def _keys(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple("|".join(words) for words in rows[["hypothesis", "outcome", "predictor"]].astype(str).to_numpy())
 
 
-def _tested(plan: Plan) -> Plan:
-    """The plan without its gates and without the hypotheses that are explored only."""
+def _tested(plan: Plan, gates: bool) -> Plan:
+    """The plan without the hypotheses that are explored only; of its gates those that guard what is left, with the one
+    rival that a verdict depends on."""
     families = plan.form.families
     tested = [hypothesis for hypothesis in plan.hypotheses if not families[hypothesis.family].exploratory]
-    return Plan(
-        plan.form.model_copy(update={"gates": [], "multiverse": None, "hypotheses": tested}), plan.path, plan.survey
-    )
+    ids = {hypothesis.id for hypothesis in tested}
+    kept = [gate.model_copy(update={"against": [rival for rival in gate.against if rival == "one_factor"]})
+            for gate in plan.form.gates if gates and ids & set(gate.guards)]  # fmt: skip
+    form = plan.form.model_copy(update={"gates": kept, "multiverse": None, "hypotheses": tested})
+    return Plan(form, plan.path, plan.survey)
 
 
 def _rows(plan: Plan, world: World, size: Size) -> pd.DataFrame:
-    """What is judged, in order, with the verdict that is right in this world."""
-    found = study(plan, world, size, (0, 0, 0))
+    """What is judged, with the verdict that is right in this world; what stands in behind gates comes last."""
+    ungated = Plan(plan.form.model_copy(update={"gates": []}), plan.path, plan.survey)
+    found = pd.concat([study(ungated, world, size, (0, 0, 0)), stand_ins(plan)], ignore_index=True)
     keep = ["hypothesis", "outcome", "predictor", "expected", "level", "family", "sesoi", "label"]
     rows = found[keep].reset_index(drop=True)
     truths = [world.truth(*words) for words in rows[keep[:3]].astype(str).to_numpy()]
@@ -480,10 +503,11 @@ def _size(size: Any, world: World) -> Size:
 # Files ---------------------------------------------------------------------------------------------
 
 
-def _settings(plan: Plan, world: World, cells: Sequence[Size], seed: int) -> dict[str, Any]:
+def _settings(plan: Plan, world: World, cells: Sequence[Size], seed: int, gates: bool) -> dict[str, Any]:
     return {
         "plan": plan.id,
-        "plan_hash": plan_hash(plan),
+        "plan_hash": plan_hash(plan, gates),
+        "gates": gates,
         "world": world.id,
         "world_hash": world_hash(world),
         "sizes": [list(cell) for cell in cells],

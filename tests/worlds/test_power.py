@@ -30,7 +30,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def found(plan, world):
-    return power(plan, world, SMALL, replicates=8, seed=3)
+    return power(plan, world, SMALL, replicates=8, seed=3, gates=False)
 
 
 def test_shares_add_up_and_name_every_row_of_the_plan(plan, found):
@@ -59,14 +59,14 @@ def test_the_tidy_table_has_a_row_a_verdict_and_the_plot_takes_it(found):
 
 def test_with_enough_collaborations_the_rule_finds_everything_that_was_planted(plan, world):
     """The truth in world.yaml is that of the paths planted there; a very large study must agree with all of it."""
-    table = power(plan, world, [(700, 15)], replicates=1, seed=5).table()
+    table = power(plan, world, [(700, 15)], replicates=1, seed=5, gates=False).table()
     known = table[table["truth"].notna()]
     assert known.loc[known["right"] < 1, ["hypothesis", "outcome"]].to_numpy().tolist() == []
 
 
 def test_small_slopes_of_collaborations_are_out_of_reach_and_the_display_says_so(plan, world):
     """60 × 15 and a SESOI of .20: the standard error of such a slope is about .12, and 1.67 × .12 leaves no room."""
-    found = power(plan, world, replicates=4, seed=2)
+    found = power(plan, world, replicates=4, seed=2, gates=False)
     table = found.table().set_index("row")
     assert table.loc["H1 between", "reach"] == 0
     assert table.loc["H3a", "reach"] == 1
@@ -74,7 +74,7 @@ def test_small_slopes_of_collaborations_are_out_of_reach_and_the_display_says_so
 
 
 def test_two_workers_count_what_one_counts(plan, world, found):
-    again = power(plan, world, SMALL, replicates=8, seed=3, workers=2)
+    again = power(plan, world, SMALL, replicates=8, seed=3, workers=2, gates=False)
     assert (again.verdicts[0] == found.verdicts[0]).all()
 
 
@@ -83,12 +83,13 @@ def test_two_workers_count_what_one_counts(plan, world, found):
 def test_a_dask_cluster_of_two_counts_the_same(plan, world, found):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        again = power(plan, world, SMALL, replicates=8, seed=3, backend="dask", scheduler=cluster.scheduler_address)
+        again = power(plan, world, SMALL, replicates=8, seed=3, backend="dask", scheduler=cluster.scheduler_address,
+                      gates=False)  # fmt: skip
     assert (again.verdicts[0] == found.verdicts[0]).all()
 
 
 def test_more_sizes_leave_the_first_as_it_was(plan, world, found):
-    again = power(plan, world, [*SMALL, (40, 6)], replicates=3, seed=3)
+    again = power(plan, world, [*SMALL, (40, 6)], replicates=3, seed=3, gates=False)
     own = (again.rows["family"] != "beside").to_numpy()
     assert (again.verdicts[0][:, own] == found.verdicts[0][:3]).all()
     assert again.table().groupby(["clusters", "raters"]).ngroups == 2
@@ -96,7 +97,7 @@ def test_more_sizes_leave_the_first_as_it_was(plan, world, found):
 
 
 def test_slopes_between_too_few_collaborations_are_not_testable(plan, world):
-    table = power(plan, world, [(12, 8), (40, 6)], replicates=2, seed=3).table()
+    table = power(plan, world, [(12, 8), (40, 6)], replicates=2, seed=3, gates=False).table()
     between = table[table["row"] == "H1 between"].set_index("clusters")
     assert between["not_testable"].to_dict() == {12: 1.0, 40: 0.0}
 
@@ -114,15 +115,15 @@ def test_a_stopped_run_goes_on_and_repeats_nothing(plan, world, found, tmp_path,
 
     monkeypatch.setattr(module, "judge", stops)
     with pytest.raises(KeyboardInterrupt):
-        power(plan, world, SMALL, replicates=8, seed=3, resume=path)
+        power(plan, world, SMALL, replicates=8, seed=3, resume=path, gates=False)
     done = json.loads(path.read_text(encoding="utf-8"))["studies"][0]
     assert sum(map(bool, done)) == 5
     monkeypatch.setattr(module, "judge", lambda *a, **k: calls.append(1) or judged(*a, **k))
-    again = power(plan, world, SMALL, replicates=8, seed=3, resume=path)
+    again = power(plan, world, SMALL, replicates=8, seed=3, resume=path, gates=False)
     assert len(calls) == 7 + 1 + 3
     assert (again.verdicts[0] == found.verdicts[0]).all()
     with pytest.raises(ModelError, match="differs in seed"):
-        power(plan, world, SMALL, replicates=8, seed=4, resume=path)
+        power(plan, world, SMALL, replicates=8, seed=4, resume=path, gates=False)
 
 
 def test_a_file_reads_back_and_is_refused_when_it_no_longer_fits(plan, world, found, tmp_path):
@@ -143,6 +144,33 @@ def test_wrong_is_decided_otherwise_than_planted():
     right, wrong = module._right_and_wrong(letters, pd.Series(["supported"] * 5, dtype=object))
     assert right.tolist() == [[True, False, False, False, False], [False] * 5]
     assert wrong.tolist() == [[False, True, True, False, False], [True] * 5]
+
+
+def test_a_closed_gate_leaves_the_composite_to_be_judged(plan):
+    """One general factor: what is guarded is not testable, as that world's file says, and the composite stands in."""
+    world = read_world(HOME / "worlds" / "one-factor.yaml")
+    found = power(plan, world, [(40, 12)], replicates=2, seed=1)
+    table = found.table().set_index("row")
+    guarded = table[table["hypothesis"].isin(plan.form.gates[0].guards) & (table["family"] != "beside")]
+    assert (guarded["not_testable"] == 1).all()
+    assert (guarded["right"] == 1).all()
+    stand_in = table[table["hypothesis"] == "H0 composite"]
+    assert set(stand_in["outcome"]) == {"outcome", "capacity", "innovation", "capabilities", "alignment", "durability",
+                                        "authorisation"}  # fmt: skip
+    assert (stand_in["judged"] == 1).all()
+    assert "are run in every study" in " ".join(found.notes())
+    alone = power(plan, world, [(40, 12)], replicates=2, seed=1, gates=False)
+    assert "H0 composite" not in set(alone.table()["hypothesis"])
+    assert alone.settings["plan_hash"] != found.settings["plan_hash"]
+
+
+def test_an_open_gate_changes_no_verdict(plan, world):
+    with_gates, without = (power(plan, world, [(60, 15)], replicates=2, seed=4, gates=gates) for gates in (True, False))
+    size = len(without.rows)
+    assert (with_gates.verdicts[0][:, :size] == without.verdicts[0]).all()
+    assert (with_gates.verdicts[0][:, size:] == "-").all()
+    pd.testing.assert_frame_equal(with_gates.table(), without.table())
+    assert with_gates.glance().equals(without.glance())
 
 
 def test_enough_lists_the_sizes_that_reach_a_probability(found):
