@@ -18,7 +18,8 @@ import pandas as pd
 
 from cocoanalysis.errors import CocoError, PlanError, listed
 from cocoanalysis.measurement.confirmatory import sem
-from cocoanalysis.propositions.estimands import Row, rows_of
+from cocoanalysis.propositions.estimands import Answers, Estimated, Row, rows_of
+from cocoanalysis.propositions.evidence import Student
 from cocoanalysis.propositions.plan import Plan
 from cocoanalysis.propositions.verdicts import answers_of, claim_of
 from cocoanalysis.result import Result
@@ -93,10 +94,11 @@ def latent(plan: Plan, responses: Any, *, doubly: bool = False) -> Latent:
         composite = {"within": claim.found.evidence, "between": claim.found.beside}
         kinds = ["within", *(["doubly latent"] if doubly else [])]
         for kind in kinds:
-            fit, reason = _fitted(row, plan, used, kind)
+            fit, reason = _fitted(row, plan, used, kind, answers)
             for level in ("within",) if kind == "within" else ("within", "between"):
                 shown = level if kind == "within" else f"{level} (doubly latent)"
-                rows.append(_line(row, shown, composite[level], fit, reason, level if kind != "within" else None))
+                said = reason if fit is None or kind != "within" else ""
+                rows.append(_line(row, shown, composite[level], fit, said, level if kind != "within" else None))
                 fits[(row.hypothesis.id, row.outcome, row.predictor, shown)] = fit
     return Latent(
         table=pd.DataFrame(rows, columns=COLUMNS),
@@ -120,22 +122,66 @@ def _block(name: str, survey: Any) -> _Block:
         general = " + ".join(f"{weight}{part.name}" for part in parts)
         return _Block(f"{own}\n{name} =~ {general}", name, items, scores)
     if survey.constructs[name].composite:
-        return _Block("", name, (), (name,))
+        return _score(name)
     return _Block(survey.measurement_model(name), name, tuple(survey.constructs[name].items), ())
 
 
-def _fitted(row: Row, plan: Plan, used: Any, kind: str) -> tuple[Any, str]:
+def structural(row: Row, plan: Plan, used: Any, answers: Answers, measure: str) -> Estimated:
+    """A slope or contrast of the plan by maximum likelihood on all available answers, errors by collaboration.
+
+    Everything is centred within collaborations and freed of the controls. ``measure`` 'latent' puts variables behind
+    their items, 'scores' takes the scores; the coefficients are standardised by the model.
+    """
+    kind = row.hypothesis.kind
+    if kind not in ("slope", "contrast") or row.hypothesis.level != "respondent":
+        return Estimated(None, fault=f"a structural model within collaborations does not estimate this ({kind})")
+    if getattr(used, "survey", None) is None:
+        return Estimated(None, fault="a structural model needs the items, and a table of scores came")
+    fit, reason = _fitted(row, plan, used, "within", answers, measure)
+    if fit is None:
+        return Estimated(None, fault=reason.rstrip("."))
+    faults = [name for name in ("identified", "converged", "admissible") if not getattr(fit, name)]
+    n, groups = int(fit.problem.total), None if answers.clusters is None else int(np.unique(answers.clusters).size)
+    told = {"inference": "full-information maximum likelihood, robust errors by collaboration", "equation": reason}
+    if faults:
+        return Estimated(None, (), n, groups, fault=f"the structural model is not {listed(faults)}", more=told)
+    weights = row.hypothesis.contrast if kind == "contrast" else {row.names[0]: 1.0}
+    return Estimated(_weighted(fit, row.outcome, weights), (), n, groups, more=told)
+
+
+def _weighted(fit: Any, outcome: str, weights: Mapping[str, float]) -> Student:
+    """A weighted sum of standardised slopes; the standard deviations are taken as known."""
+    table = fit.tidy(standardized=True)
+    slopes = table[(table["op"] == "~") & (table["lhs"] == outcome)].set_index("rhs").loc[list(weights)]
+    units = np.array(list(weights.values())) * (slopes["std_all"] / slopes["est"]).to_numpy()
+    places = {row.rhs: row.free for row in fit.problem.table.rows if row.op == "~" and row.lhs == outcome}
+    chosen = [places[name] for name in weights]
+    spread = fit.vcov[np.ix_(chosen, chosen)]
+    return Student(float(units @ slopes["est"].to_numpy()), float(np.sqrt(units @ spread @ units)), np.inf)
+
+
+def _fitted(row: Row, plan: Plan, used: Any, kind: str, answers: Answers, measure: str = "latent") -> tuple[Any, str]:
+    """The structural model of a row, and what to know of it; None and the reason where it cannot be fitted."""
     survey = used.survey
+    names = list(dict.fromkeys([*row.names, row.outcome, *row.hypothesis.holding]))
     try:
-        blocks = [_block(name, survey) for name in (row.names[0], row.outcome, *row.hypothesis.holding)]
-        table = _columns(blocks, plan, row, used)
-        slopes = " + ".join(block.name for block in (blocks[0], *blocks[2:]))
-        model = "\n".join([*(block.syntax for block in blocks if block.syntax), f"{blocks[1].name} ~ {slopes}"])
+        blocks = {name: _block(name, survey) if measure == "latent" else _score(name) for name in names}
+        table = _columns(list(blocks.values()), plan, row, used)
+        slopes = " + ".join(name for name in names if name != row.outcome)
+        measured = [block.syntax for block in blocks.values() if block.syntax]
+        model = "\n".join([*measured, f"{row.outcome} ~ {slopes}"])
         if kind == "within":
-            return sem(_centred(table, plan, row, used), model, estimator="mlr", missing="fiml", cluster=GROUP), ""
-        return _two_level(table.dropna(), model, [item for block in blocks for item in block.items])
+            centred = _centred(table, plan, row, used, answers)
+            settings: dict[str, Any] = {"fixed_x": False} if measure == "scores" else {}
+            fit = sem(centred, model, estimator="mlr", missing="fiml", cluster=GROUP, **settings)
+            return fit, f"{row.outcome} ~ {slopes}"
+        return _two_level(table.dropna(), model, [item for block in blocks.values() for item in block.items])
     except CocoError as error:
         return None, str(error)
+
+
+def _score(name: str) -> _Block:
+    return _Block("", name, (), (name,))
 
 
 def _two_level(table: pd.DataFrame, model: str, items: list[str]) -> tuple[Any, str]:
@@ -168,9 +214,8 @@ def _columns(blocks: list[_Block], plan: Plan, row: Row, used: Any) -> pd.DataFr
     return table[(codes >= 0) & (len(known) > 0)].astype(float)
 
 
-def _centred(table: pd.DataFrame, plan: Plan, row: Row, used: Any) -> pd.DataFrame:
+def _centred(table: pd.DataFrame, plan: Plan, row: Row, used: Any, answers: Answers) -> pd.DataFrame:
     """Columns centred within clusters and freed of the within part of the controls (Frisch & Waugh), missing kept."""
-    answers = answers_of(plan, used)
     names = plan.controls(row.hypothesis)
     numeric = [answers.numbers[name] for name in names if name in answers.numbers]
     dummies = [

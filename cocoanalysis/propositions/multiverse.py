@@ -2,8 +2,9 @@
 
 All combinations are run, also those that fail; a row keeps the verdict that the plan's rule would
 give with this specification in place of the planned one (the other rows of the family as planned).
-The joint test permutes the outcome inside collaborations, so that the means of collaborations,
-and what differs between them, stay as they are.
+A specification with latent variables, or with all available answers (fiml), is a structural model of
+what varies within collaborations. The joint test permutes the outcome inside collaborations, so that
+the means of collaborations, and what differs between them, stay as they are.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import pandas as pd
 from cocoanalysis.errors import PlanError, listed, suggestion
 from cocoanalysis.propositions.decision import Claim, decide
 from cocoanalysis.propositions.estimands import Answers, Row, matrices, rewritten, rows_of
+from cocoanalysis.propositions.latent import structural
 from cocoanalysis.propositions.plan import Plan
 from cocoanalysis.propositions.verdicts import answers_of, claim_of
 from cocoanalysis.result import Result
 
-CHOICES = ["exclusions", "controls", "model", "vcov", "means", "joint"]
+CHOICES = ["exclusions", "controls", "measure", "missing", "model", "vcov", "means", "joint"]
+STRUCTURAL = "structural"  # the model of latent variables, and of scores with full information
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +47,8 @@ class Multiverse(Result):
 
     def summary(self) -> pd.DataFrame:
         """One row a hypothesis and outcome: specifications, failed, median, range, shares with the planned sign and
-        the planned verdict, and the joint permutation p of the median."""
+        the planned verdict, and the joint permutation p of the median over the specifications that are regressions on
+        scores (``tested`` of them)."""
         keys = ["hypothesis", "outcome", "predictor"]
         rows = [self._summed(dict(zip(keys, key)), part) for key, part in self.table.groupby(keys, sort=False)]
         return pd.DataFrame(rows).merge(self.tests, on=keys, how="left")
@@ -84,7 +88,11 @@ class Multiverse(Result):
         words = (
             f"{len(self.table)} specifications, {failed} of them failed; all are exploratory beside the planned one."
         )
-        return [*super().notes(), words]
+        left = int((self.table["model"] == STRUCTURAL).sum())
+        joint = (
+            [f"The joint test is over regressions on scores; it leaves out {left} structural models."] if left else []
+        )
+        return [*super().notes(), words, *joint]
 
     def _shown(self) -> pd.DataFrame:
         return self.summary()
@@ -98,6 +106,10 @@ class Specification(NamedTuple):
     exclusions: tuple[str, ...]
     joint: bool
     planned: bool
+
+    @property
+    def structural(self) -> bool:
+        return bool(self.choices["model"] == STRUCTURAL)
 
 
 def multiverse(plan: Plan, responses: Any, *, draws: int = 499, seed: int = 0) -> Multiverse:
@@ -124,13 +136,19 @@ def multiverse(plan: Plan, responses: Any, *, draws: int = 499, seed: int = 0) -
     wanted = set(plan.form.multiverse.hypotheses)
     rows = [row for row in rows_of(plan) if row.hypothesis.id in wanted]
     samples = _samples(plan, responses)
-    planned = {row.number: claim_of(row, samples[_own(plan)], plan, seed) for row in rows_of(plan)}
+    planned = {row.number: claim_of(row, samples[_own(plan)][0], plan, seed) for row in rows_of(plan)}
     table: list[dict[str, Any]] = []
     claims: dict[int, list[tuple[Claim, Answers]]] = {row.number: [] for row in rows}
     for specification in specifications(plan, set(samples)):
-        answers = samples[specification.exclusions]
+        answers, used = samples[specification.exclusions]
         for row in rows:
-            claim = claim_of(_held(row, rows, specification), answers, specification.plan, seed)
+            held = _held(row, rows, specification)
+            if specification.structural:
+                measure = str(specification.choices["measure"])
+                found = structural(held, specification.plan, used, answers, measure)
+                claim = planned[row.number]._replace(row=held, found=found)
+            else:
+                claim = claim_of(held, answers, specification.plan, seed)
             table.append(_line(plan, row, claim, planned, specification))
             claims[row.number].append((claim, answers))
     tests = pd.DataFrame([_joint(row, claims[row.number], draws, [seed, row.number]) for row in rows])
@@ -147,17 +165,18 @@ def _own(plan: Plan) -> tuple[str, ...]:
     return tuple(exclusion.id for exclusion in plan.form.exclusions)
 
 
-def _samples(plan: Plan, responses: Any) -> dict[tuple[str, ...], Answers]:
-    """The answers after each choice of exclusions; the plan's own first."""
+def _samples(plan: Plan, responses: Any) -> dict[tuple[str, ...], tuple[Answers, Any]]:
+    """The answers, and the responses behind them, after each choice of exclusions; the plan's own first."""
     if getattr(responses, "survey", None) is None:
-        return {_own(plan): answers_of(plan, responses)}
+        return {_own(plan): (answers_of(plan, responses), responses)}
     grid = plan.form.multiverse
     chosen = [_own(plan), *(tuple(ids) for ids in (grid.exclusions if grid else []))]
     found = {}
     for ids in dict.fromkeys(chosen):
         kept = [exclusion for exclusion in plan.form.exclusions if exclusion.id in ids]
         part = replace(plan, form=plan.form.model_copy(update={"exclusions": kept}))
-        found[ids] = answers_of(plan, part.exclude(responses))
+        used = part.exclude(responses)
+        found[ids] = answers_of(plan, used), used
     return found
 
 
@@ -169,6 +188,8 @@ def specifications(plan: Plan, samples: set[tuple[str, ...]]) -> Iterator[Specif
     options: list[list[Any]] = [
         [_own(plan), *(tuple(ids) for ids in grid.exclusions if tuple(ids) in samples)],
         [tuple(form.controls), *map(tuple, grid.controls)],
+        ["scores", *grid.measure],
+        [form.estimation.missing, *grid.missing],
         [form.estimation.model, *grid.models],
         [form.estimation.vcov, *grid.vcov],
         [True, *grid.means],
@@ -176,19 +197,32 @@ def specifications(plan: Plan, samples: set[tuple[str, ...]]) -> Iterator[Specif
     ]
     seen: set[Any] = set()
     for place, chosen in enumerate(product(*(list(dict.fromkeys(option)) for option in options))):
-        exclusions, controls, model, vcov, means, joint = chosen
-        vcov = "classical" if model == "mixed" else vcov  # a mixed model brings its own errors
-        if vcov == "classical" and model != "mixed" and "classical" not in options[3]:
-            continue
-        key = (exclusions, controls, model, vcov, means, joint)
-        if key in seen:
+        key = _sensible(chosen, options[5])
+        if key is None or key in seen:
             continue
         seen.add(key)
-        estimation = form.estimation.model_copy(update={"model": model, "vcov": vcov})
-        estimation = estimation if means else estimation.model_copy(update={"means_from": 10**9})
-        changed = form.model_copy(update={"controls": list(controls), "estimation": estimation})
-        words = [", ".join(exclusions) or "nobody", ", ".join(controls) or "none", model, vcov, means, joint]
-        yield Specification(dict(zip(CHOICES, words)), replace(plan, form=changed), exclusions, joint, place == 0)
+        exclusions, controls, measure, missing, model, vcov, means, joint = key
+        changed: dict[str, Any] = {"controls": list(controls)}
+        if model != STRUCTURAL:
+            estimation = form.estimation.model_copy(update={"model": model, "vcov": vcov})
+            estimation = estimation if means else estimation.model_copy(update={"means_from": 10**9})
+            changed["estimation"] = estimation
+        words = [", ".join(exclusions) or "nobody", ", ".join(controls) or "none", measure, missing, model, vcov, means]
+        shown = dict(zip(CHOICES, [*words, joint]))
+        yield Specification(shown, replace(plan, form=form.model_copy(update=changed)), exclusions, joint, place == 0)
+
+
+def _sensible(chosen: tuple[Any, ...], covariances: Sequence[str]) -> tuple[Any, ...] | None:
+    """A combination with what follows from the rest put right, or None for one that makes no sense.
+
+    A structural model uses all answers, brings its own errors and sees what varies within collaborations only.
+    """
+    exclusions, controls, measure, missing, model, vcov, means, joint = chosen
+    if measure == "latent" or missing == "fiml":
+        return exclusions, controls, measure, "fiml", STRUCTURAL, "cluster", True, joint
+    if model == "mixed":
+        return exclusions, controls, measure, missing, model, "classical", means, joint
+    return None if vcov == "classical" and "classical" not in covariances else chosen
 
 
 def _held(row: Row, rows: Sequence[Row], specification: Specification) -> Row:
@@ -239,7 +273,7 @@ def _joint(row: Row, claims: Sequence[tuple[Claim, Answers]], draws: int, seed: 
     key = {"hypothesis": row.hypothesis.id, "outcome": row.outcome, "predictor": row.predictor}
     usable = [(claim, answers) for claim, answers in claims if claim.found.evidence is not None and claim.found.units]
     if not usable:
-        return {**key, "median_p": np.nan}
+        return {**key, "tested": 0, "median_p": np.nan}
     observed, drawn = [], []
     for answers in {id(answers): answers for _, answers in usable}.values():
         weights = np.array([_weights(claim, answers) for claim, own in usable if own is answers])
@@ -247,7 +281,7 @@ def _joint(row: Row, claims: Sequence[tuple[Claim, Answers]], draws: int, seed: 
         observed.append(weights @ values)
         drawn.append(weights @ shuffled.T)
     middle, reached = abs(np.median(np.concatenate(observed))), np.abs(np.median(np.concatenate(drawn), axis=0))
-    return {**key, "median_p": (1 + int((reached >= middle - 1e-12).sum())) / (1 + draws)}
+    return {**key, "tested": len(usable), "median_p": (1 + int((reached >= middle - 1e-12).sum())) / (1 + draws)}
 
 
 def _weights(claim: Claim, answers: Answers) -> np.ndarray:

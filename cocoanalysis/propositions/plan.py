@@ -146,6 +146,8 @@ class MultiverseEntry(Entry):
     models: list[Literal["ols", "mixed"]] = Field(default_factory=list)
     vcov: list[Literal["CR2", "CR3", "cluster", "HC3", "classical"]] = Field(default_factory=list)
     means: list[bool] = Field(default_factory=list)  # collaboration means added or left out
+    measure: list[Literal["scores", "latent"]] = Field(default_factory=list)
+    missing: list[Literal["listwise", "fiml"]] = Field(default_factory=list)
     joint: list[bool] = Field(default_factory=list)  # alone, or with all other practices of these hypotheses held
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import cocoanalysis as coco
 from cocoanalysis.propositions.estimands import rows_of
+from cocoanalysis.propositions.latent import _weighted
 from cocoanalysis.propositions.multiverse import _joint, _weights, specifications
 from cocoanalysis.propositions.plan import MultiverseEntry, Plan
 from cocoanalysis.propositions.verdicts import answers_of, claim_of
@@ -100,6 +101,70 @@ def test_joint_p_is_uniform_when_nothing_is_there(plan):
         ps.append(_joint(row, claims, 49, [k])["median_p"])
     assert np.mean(np.array(ps) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 80)
     assert 0.35 < np.mean(ps) < 0.65
+
+
+# --- scores or latent, listwise or full information -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def answered():
+    return coco.read_responses(SURVEYS / "unit-climate/responses.csv", coco.read_survey(SURVEYS / "unit-climate"))
+
+
+@pytest.fixture(scope="module")
+def wide(plan, answered):
+    grid = {"hypotheses": ["H1", "H3"], "measure": ["latent"], "missing": ["fiml"], "models": ["mixed"],
+            "means": [False], "joint": [True]}  # fmt: skip
+    return coco.multiverse(with_grid(plan, **grid), answered, draws=49)
+
+
+def test_latent_and_full_information_join_the_grid(wide):
+    table = wide.tidy()
+    assert len(table) == 2 * 2 * (2 * 2 + 2)  # hypotheses × joint × ((ols, mixed) × means, and two structural models)
+    structural = table[table["model"] == "structural"]
+    assert set(zip(structural["measure"], structural["missing"])) == {("latent", "fiml"), ("scores", "fiml")}
+    assert set(table[table["model"] != "structural"]["missing"]) == {"listwise"}
+    assert wide.summary()["tested"].tolist() == [8, 8]
+    assert "leaves out 8 structural models" in wide.notes()[-1]
+    assert wide.summary()["median_p"].tolist()[0] == pytest.approx(0.02)
+
+
+def test_the_latent_specification_is_that_of_latent(wide, plan, answered):
+    theirs = coco.latent(plan, answered).tidy().set_index("hypothesis")
+    ours = wide.tidy().query("measure == 'latent' and not joint").set_index("hypothesis")
+    for id in ("H1", "H3"):
+        assert ours.loc[id, "estimate"] == pytest.approx(theirs.loc[id, "latent"], rel=1e-9)
+        assert ours.loc[id, "ci_lower"] == pytest.approx(theirs.loc[id, "ci_lower"], rel=1e-6)
+
+
+def test_full_information_on_complete_scores_is_the_regression(wide):
+    """Maximum likelihood with nothing missing gives least squares; errors differ by the small-sample correction."""
+    table = wide.tidy().query("measure == 'scores' and not joint and means and model != 'mixed'")
+    for _, part in table.groupby("hypothesis"):
+        assert part["n"].nunique() == 1
+        assert part["estimate"].max() == pytest.approx(part["estimate"].min(), rel=1e-6)
+        widths = (part["ci_upper"] - part["ci_lower"]).to_numpy()
+        assert widths[0] == pytest.approx(widths[1], rel=0.05)
+
+
+def test_a_latent_contrast_has_the_error_of_a_defined_parameter(answered):
+    """Weights that undo the standardisation: the sum is a − b, whose error the engine knows by its own delta method."""
+    model = "lead =~ lead1 + lead2 + lead3\ntask =~ tsig1 + tsig2 + tsig3\nhost =~ host1 + host2 + host3\n"
+    fit = coco.sem(answered, model + "host ~ a*lead + b*task\nd := a - b", estimator="mlr")
+    table = fit.tidy(standardized=True)
+    slopes = table[table["op"] == "~"].set_index("rhs")
+    scale = slopes["std_all"] / slopes["est"]
+    found = _weighted(fit, "host", {"lead": 1 / scale["lead"], "task": -1 / scale["task"]})
+    defined = table[table["op"] == ":="].iloc[0]
+    assert (found.estimate, found.se) == pytest.approx((defined["est"], defined["se"]), rel=1e-8)
+
+
+def test_what_a_structural_model_cannot_do_is_a_failed_specification(plan, scored):
+    found = coco.multiverse(with_grid(plan, hypotheses=["H1"], measure=["latent"]), scored, draws=9)
+    failed = found.tidy().query("measure == 'latent'")
+    assert failed["verdict"].tolist() == ["not testable"]
+    assert "needs the items" in failed["reason"].iloc[0]
+    assert found.summary()["failed"].tolist() == [1]
 
 
 def test_a_plan_without_a_grid_says_so(scored):
