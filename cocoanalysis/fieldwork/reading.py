@@ -73,6 +73,7 @@ SPREADSHEET_ID = (  # 1E5, 1.2E+05 · more than 15 digits ending in zeros · 3-M
 )
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 DUPLICATES = ("error", "first", "last", "fullest")
+READING_RULES = ("previews, tests and spam left out", "did not agree to take part, left out")
 NOT_LIVE = ("preview", "test", "spam")
 
 
@@ -660,10 +661,10 @@ class Reading:
         status = self.data.get("status")
         if status is not None:
             told = status.str.lower()
-            self._leave(told.isin(NOT_LIVE).to_numpy(dtype=bool), "previews, tests and spam left out")
+            self._leave(told.isin(NOT_LIVE).to_numpy(dtype=bool), READING_RULES[0])
         consent = self.data.get("consent")
         if consent is not None:
-            self._leave((~consent).fillna(False).to_numpy(dtype=bool), "did not agree to take part, left out")
+            self._leave((~consent).fillna(False).to_numpy(dtype=bool), READING_RULES[1])
         complete = self.data.get("complete")
         if complete is not None:
             partial = int(((~complete).fillna(False).to_numpy(dtype=bool) & self.keep).sum())

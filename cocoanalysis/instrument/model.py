@@ -26,7 +26,7 @@ class Frozen(dict[K, V]):
     """A dict that nobody can change; it copies and pickles like one."""
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("Surveys are frozen; make a new one with coco.new_survey or edit the file and read it again.")
+        raise TypeError("Surveys and verdicts are frozen: change the file and read it again, or judge again.")
 
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 

@@ -193,11 +193,13 @@ class Plan:
     form : everything else in the file, as it stands there
     hash : SHA-256 of the canonical JSON (deviations left out)
     survey : the survey that the names were held against, or None
+    planned : the plan that this one deviates from, or None
     """
 
     form: PlanForm
     path: Path
     survey: Any = None
+    planned: Plan | None = None
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -256,7 +258,7 @@ class Plan:
         form = self.form
         for one in deviations:
             form = form.model_copy(update=_changed(form, one))
-        return replace(self, form=form)
+        return self if form == self.form else replace(self, form=form, planned=self.planned or self)
 
     def variables(self) -> list[str]:
         """Every score, item or background question that the plan needs."""

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
+from cocoanalysis.instrument.model import Frozen
 from cocoanalysis.propositions import deviations as departures
 from cocoanalysis.propositions import necessity, sources
 from cocoanalysis.propositions.decision import MORE, PROMISED, VERDICTS, Claim, decide
@@ -100,13 +101,13 @@ class Verdicts(Result):
     plan : the plan that was applied, with its hash
     rows : tuple of Verdict, confirmatory rows in the plan's order, then what stands beside them
     ledger : every exclusion, with its rule, reason and count
-    fitted, reported : how many regressions were fitted, and how many rows are reported
+    fitted : every model that was fitted, `.models` as a table
     """
 
     plan: Plan
     rows: tuple[Verdict, ...]
     ledger: pd.DataFrame
-    fitted: int
+    fitted: Sequence[Fitted]
     provenance: str = "yours"
     survey: Any = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -152,7 +153,13 @@ class Verdicts(Result):
 
     @property
     def note(self) -> str:
-        return f"{self.fitted} regressions fitted, {len(self.rows)} rows reported. Plan {self.plan.hash[:12]}."
+        shown = sum(one.reported for one in self.fitted)
+        return f"{len(self.fitted)} models fitted, {shown} reported (.models). Plan {self.plan.hash[:12]}."
+
+    @property
+    def models(self) -> pd.DataFrame:
+        """One row a fitted model: kind, model, the hypotheses that rest on it, and whether its numbers are reported."""
+        return pd.DataFrame(self.fitted, columns=list(Fitted._fields))
 
     def notes(self) -> list[str]:
         causal = (
@@ -219,25 +226,34 @@ def judge(
             f"The first argument must be a plan; a {type(plan).__name__} came. Read it first: coco.read_plan(path).",
             code="NotAPlan",
         )
-    made = [*plan.form.deviations, *(departures.deviation(one) for one in deviations)]
+    if plan.planned is not None:
+        raise PlanError(
+            "This plan has been changed by deviations, and its results would look planned. Give judge the plan itself "
+            "and say what was done otherwise: coco.judge(plan, responses, deviations=[…]).",
+            code="DeviatedPlan",
+        )
+    named = [*plan.form.deviations, *(departures.deviation(one) for one in deviations)]
+    made = [one for one in named if plan.deviated([one]) is not plan]
     run = _Run(plan.deviated(made), seed, exploratory)
     survey = getattr(responses, "survey", None)
     used = run.plan.exclude(responses) if survey is not None else responses
     examined = examine(plan, used, guarding=gates != "all") if gates and survey is not None else ()
-    answers, claims, decided = run.on(used, examined)
-    outside = departures.outside_rules(used)
-    changed = bool(made) or len(outside) > 0
-    before = run.as_planned(plan, responses, examined) if made else []
+    answers, claims, decided, models = run.on(used, examined)
+    departed = departures.told(plan, made, used, _left(plan, examined))
+    before: list[dict[str, Any]] = []
+    if made:
+        before, again = run.as_planned(plan, responses, examined)
+        models = _merged(models, again)
     provenance = getattr(responses, "provenance", "yours")
     refit = _Refit(run.plan, answers, provenance, survey)
     rows = [_gate_verdict(one, plan, refit) for one in examined]
     for claim, numbers in zip(claims, decided):
         sentence = claim.row.hypothesis.sentence.get("en", "")
-        if changed and numbers["label"] == "confirmatory":
+        if numbers["label"] == "confirmatory" and any(one.touches(claim.row.hypothesis.id) for one in departed):
             numbers["label"] = "confirmatory with deviation"
         rows.append(
             Verdict(
-                numbers=numbers,
+                numbers=Frozen(numbers),
                 equations=claim.found.equations,
                 refit=refit,
                 sentence=sentence,
@@ -250,14 +266,50 @@ def judge(
         plan=plan,
         rows=tuple(rows),
         ledger=used.ledger if survey is not None else pd.DataFrame(),
-        fitted=len({equation.formula for claim in claims for equation in claim.found.equations}),
+        fitted=_merged(models, [row for one in examined for row in _gate_models(one)]),
         provenance=provenance,
         survey=survey,
         settings={"alpha": plan.form.alpha, **run.plan.form.estimation.model_dump(), "seed": seed},
-        deviations=departures.compared(plan, made, outside, before, decided),
+        deviations=departures.compared(departed, before, decided),
         diagnostics=_unexamined(plan, examined),
         gates=examined,
     )
+
+
+class Fitted(NamedTuple):
+    """A model that was fitted, for which rows, and whether its numbers are shown."""
+
+    kind: str
+    model: str
+    hypothesis: str
+    reported: bool
+
+
+def _models(estimated: Sequence[Claim], claims: Sequence[Claim]) -> list[Fitted]:
+    """The regressions behind the claims; not reported are those held back by a gate, or without an answer."""
+    shown = {claim.id for claim in claims if claim.found.evidence is not None}
+    every = {id(claim.found): claim for claim in [*estimated, *claims]}.values()
+    return [
+        Fitted("regression", equation.formula, claim.id, claim.id in shown)
+        for claim in every
+        for equation in claim.found.equations
+    ]
+
+
+def _gate_models(examined: Gate) -> list[Fitted]:
+    entry = examined.entry
+    names = [f"{entry.model}: {name}" for name in examined.fits] or [entry.model]
+    return [Fitted(entry.kind, name, entry.id, bool(examined.fits)) for name in names]
+
+
+def _merged(*several: Sequence[Fitted]) -> list[Fitted]:
+    """One line a model, with every row that rests on it."""
+    found: dict[tuple[str, str], Fitted] = {}
+    for one in (one for part in several for one in part):
+        old = found.get((one.kind, one.model), one)
+        ids = listed(dict.fromkeys([*old.hypothesis.split(", "), one.hypothesis]), 100)
+        found[(one.kind, one.model)] = Fitted(one.kind, one.model, ids, old.reported or one.reported)
+    return list(found.values())
 
 
 class _Run(NamedTuple):
@@ -267,22 +319,29 @@ class _Run(NamedTuple):
     seed: int
     exploratory: bool
 
-    def on(self, used: Any, gates: Sequence[Gate]) -> tuple[Answers, list[Claim], list[dict[str, Any]]]:
-        """Answers, claims and decided rows on responses after the plan's exclusions."""
+    def on(self, used: Any, gates: Sequence[Gate]) -> tuple[Answers, list[Claim], list[dict[str, Any]], list[Fitted]]:
+        """Answers, claims, decided rows and fitted models on responses after the plan's exclusions."""
         answers = answers_of(self.plan, used)
         estimated = estimate(self.plan, answers, self.seed, self.exploratory)
         claims = guarded(self.plan, estimated, gates, answers, self.seed)
-        return answers, claims, decide(self.plan, claims)
+        return answers, claims, decide(self.plan, claims), _models(estimated, claims)
 
-    def as_planned(self, plan: Plan, responses: Any, gates: Sequence[Gate]) -> list[dict[str, Any]]:
-        """The rows that the plan itself would have given."""
+    def as_planned(
+        self, plan: Plan, responses: Any, gates: Sequence[Gate]
+    ) -> tuple[list[dict[str, Any]], list[Fitted]]:
+        """The rows that the plan itself would have given, and the models behind them."""
         used = plan.exclude(responses) if getattr(responses, "survey", None) is not None else responses
-        return self._replace(plan=plan).on(used, gates)[2]
+        return self._replace(plan=plan).on(used, gates)[2:]
+
+
+def _left(plan: Plan, examined: Sequence[Gate]) -> list[GateEntry]:
+    """The gates that were not examined."""
+    seen = [one.entry for one in examined]
+    return [gate for gate in plan.form.gates if gate not in seen]
 
 
 def _unexamined(plan: Plan, examined: Sequence[Gate]) -> tuple[Diagnostic, ...]:
-    seen = [one.entry for one in examined]
-    left = [f"{gate.id} ({listed(gate.groups) or gate.model})" for gate in plan.form.gates if gate not in seen]
+    left = [f"{gate.id} ({listed(gate.groups) or gate.model})" for gate in _left(plan, examined)]
     if not left:
         return ()
     text = f"{listed(left)} was not examined here, so the verdicts take the measurement for granted."
@@ -311,7 +370,7 @@ def _gate_verdict(examined: Gate, plan: Plan, refit: Callable[..., Any]) -> Verd
         "equation": "",
     }
     return Verdict(
-        numbers=numbers,
+        numbers=Frozen(numbers),
         equations=(),
         refit=refit,
         sentence=entry.sentence.get("en", ""),

@@ -232,8 +232,13 @@ class Responses(Result):
         ------
         ResponseError : BadRule, UnknownVariable, NobodyLeft
         """
+        if origin == "plan" and (name or not isinstance(rule, str)):
+            raise ResponseError(
+                "A plan's rule stands in the ledger as the text that it is; what is named otherwise is exploratory.",
+                code="BadRule",
+            )
         given = rule if isinstance(rule, str) else "rule given as a column"
-        words = name or (published(given, *self._words()) if isinstance(rule, str) else given)
+        words = name or (self.told(given) if isinstance(rule, str) else given)
         done = isinstance(rule, str) and any(one.step == "exclude" and one.rule == words for one in self.entries)
         if done and (name or words == rule):
             return self
@@ -247,12 +252,12 @@ class Responses(Result):
             )
         return self.kept(~out, entry("exclude", words, len(out), rows=out.sum(), after=(~out).sum(), origin=origin))
 
-    def _words(self) -> tuple[set[str], set[str]]:
-        """The survey's own words for categories, and the columns whose words are nobody's."""
+    def told(self, rule: str) -> str:
+        """A rule of exclusion as the ledger tells it, without words that may name a person."""
         questions = [one for one in self.survey.background.values() if one.categories and not one.personal]
         labels = [one.labels(language) for one in questions for language in self.survey.languages]
         words = {str(word) for pairs in labels for pair in pairs.items() for word in pair}
-        return words, {*META, *self.flags, *self.survey.items}
+        return published(rule, words, {*META, *self.flags, *self.survey.items})
 
     def kept(self, rows: np.ndarray, *lines: Entry) -> Responses:
         """The rows where ``rows`` is true, with lines for the ledger."""

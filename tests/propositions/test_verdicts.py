@@ -171,7 +171,7 @@ def test_every_row_of_the_plan_is_judged(judged, plan):
     )
     assert (table.verdict != "not testable").all()
     assert table.equation.str.contains("~|ceiling").all()
-    assert "regressions fitted" in " ".join(judged.notes())
+    assert "models fitted" in " ".join(judged.notes())
 
 
 def test_estimates_are_those_of_the_regression_behind_the_verdict(judged):
