@@ -44,6 +44,7 @@ PUBLIC = {
     "reliability": "measurement.reliability",
     "polychoric": "measurement.moments",
     "invariance": "measurement.invariance",
+    "mimic": "measurement.mimic",
     "ordinal_reliability": "measurement.ordinalreliability",
     "split_half": "measurement.reliability",
     "omega": "measurement.generalfactor",

@@ -417,6 +417,13 @@ def _table(fits: Mapping[str, CFA], rules: RuleSet, found: list[Diagnostic]) -> 
     return pd.DataFrame(rows)
 
 
+def change_of(free: Any, held: Any, rules: RuleSet, step: str) -> dict[str, Any]:
+    """One row of a ladder: the restricted model, its change against the free one, and the verdict by a rule set."""
+    found = _table({"free": free, step: held}, rules, []).iloc[1]
+    row = {str(name): value for name, value in found.items()}
+    return row if free.usable else row | {"verdict": _verdict("free", free, {}, rules)}
+
+
 def _row(step: str, fit: CFA) -> dict[str, Any]:
     kind, m = _indices(fit), fit.measures
     end = "" if kind == "plain" else f"_{kind}"

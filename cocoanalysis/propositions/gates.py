@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.errors import CocoError, Diagnostic, ModelError, PlanError, listed
+from cocoanalysis.errors import CocoError, Diagnostic, PlanError, listed
 from cocoanalysis.measurement.confirmatory import cfa
 from cocoanalysis.measurement.invariance import Invariance, invariance
+from cocoanalysis.measurement.mimic import LEAST as FEWEST
+from cocoanalysis.measurement.mimic import mimic
 from cocoanalysis.measurement.rows import shared_categories
 from cocoanalysis.measurement.validity import htmt
 from cocoanalysis.propositions.plan import GateEntry, Plan
@@ -243,31 +245,34 @@ ORDINAL = {
 CONTINUOUS = {"metric": ("configural", "metric"), "scalar": ("configural", "metric", "scalar")}
 
 
+class Compared(NamedTuple):
+    """What one grouping came to: a verdict, words, the table's rows, and the models."""
+
+    verdict: str
+    words: str
+    tables: tuple[pd.DataFrame, ...] = ()
+    fits: tuple[Any, ...] = ()
+
+
 @gate("invariance")
 def invariant(entry: GateEntry, plan: Plan, responses: Any) -> Gate:
-    """The ladder of each grouping, through loadings ('metric') or intercepts ('scalar'); all must hold."""
-    ladders: dict[str, Invariance] = {}
-    tables, said, verdicts = [], [], []
-    for group in entry.groups:
-        try:
-            ladder, left = _ladder(entry, plan, responses, group)
-        except CocoError as error:
-            verdicts.append("not testable")
-            said.append(f"{group}: not testable ({str(error).rstrip('.')})")
-            continue
-        ladders[group] = ladder
-        tables.append(ladder.tidy().assign(groups=group))
-        verdicts.append(_climbed(ladder))
-        said.append(f"{group}: {_words(ladder)}{left}")
+    """The ladder of each grouping, through loadings ('metric') or intercepts ('scalar'); groups below 100 rows by a
+    MIMIC model, which tells shifts of items but no loadings; all must hold."""
+    found = {group: _grouping(entry, plan, responses, group) for group in entry.groups}
+    verdicts = [one.verdict for one in found.values()]
     verdict = next((v for v in ("contradicted", "not testable") if v in verdicts), "supported")
     heads = {"supported": "Comparable", "contradicted": "Not comparable", "not testable": "Comparability not shown"}
+    tables = [table.assign(groups=group) for group, one in found.items() for table in one.tables]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    said = "; ".join(f"{group}: {one.words}" for group, one in found.items())
+    fits = {(group if k == 0 else f"{group} ({k + 1})"): fit for group, one in found.items()
+            for k, fit in enumerate(one.fits)}  # fmt: skip
     return Gate(
         entry=entry,
         verdict=verdict,
-        reason=f"{heads[verdict]} ({entry.through}). {'; '.join(said)}.",
+        reason=f"{heads[verdict]} ({entry.through}). {said}.",
         table=table.assign(n=len(responses.frame)) if tables else table,
-        fits=ladders,
+        fits=fits,
         settings=plan.form.latent.model_dump(),
         provenance=responses.provenance,
         survey=responses.survey,
@@ -275,28 +280,73 @@ def invariant(entry: GateEntry, plan: Plan, responses: Any) -> Gate:
     )
 
 
-def _ladder(entry: GateEntry, plan: Plan, responses: Any, group: str) -> tuple[Invariance, str]:
-    """The ladder over the groups that are large enough, and words on those that are not."""
+def _grouping(entry: GateEntry, plan: Plan, responses: Any, group: str) -> Compared:
+    """The large groups of one column by a ladder, the small ones as covariates."""
+    sizes = responses.frame[group].value_counts()
+    large, small = sizes[sizes >= LEAST], sizes[(sizes < LEAST) & (sizes > 0)]
+    parts = [_ladder(entry, plan, responses, group, large)] if len(large) > 1 else []
+    climbed = bool(parts) and bool(parts[0].fits)
+    others = small if climbed else sizes[sizes > 0].iloc[1:]  # without a ladder all but the largest are covariates
+    if len(others) and entry.through == "scalar":
+        parts.append(_covariate(entry, responses, group, others))
+    elif len(small):
+        words = f"the loadings of {_sized(small)} cannot be compared, which needs {LEAST} rows a group"
+        parts.append(Compared("supported" if parts else "not testable", words))
+    if not parts:
+        return Compared("not testable", "it has fewer than two groups")
+    verdict = next((v for v in ("contradicted", "not testable") if v in [part.verdict for part in parts]), "supported")
+    return Compared(
+        verdict,
+        ", ".join(part.words for part in parts),
+        tuple(table for part in parts for table in part.tables),
+        tuple(fit for part in parts for fit in part.fits),
+    )
+
+
+def _sized(groups: pd.Series) -> str:
+    return listed(f"{name} ({n})" for name, n in groups.items())
+
+
+def _ladder(entry: GateEntry, plan: Plan, responses: Any, group: str, large: pd.Series) -> Compared:
     column = responses.frame[group]
-    sizes = column.value_counts()
-    small = sizes[sizes < LEAST]
-    if (sizes >= LEAST).sum() < 2:
-        raise ModelError(
-            f"Fewer than two groups of '{group}' have {LEAST} rows; a ladder needs two.", code="TooFewGroups"
-        )
-    used = responses.kept(column.isin(sizes[sizes >= LEAST].index).to_numpy(dtype=bool))
+    used = responses.kept(column.isin(large.index).to_numpy(dtype=bool))
     base, latent = responses.survey.measurement_model(entry.model), plan.form.latent
+    merged, steps = "", CONTINUOUS[entry.through]
+    settings: dict[str, Any] = {"estimator": latent.estimator, "missing": latent.missing}
     if latent.estimator == "wlsmv":
         items = [name for line in base.splitlines() if " =~ " in line for name in line.split(" =~ ")[1].split(" + ")]
         recipe = shared_categories(used.items(items, keyed=True), used.frame[group])
-        merged = f", with rare answers of {len(recipe)} items merged" if recipe else ""
-        steps = ORDINAL[entry.through]
-        settings: dict[str, Any] = {"estimator": "wlsmv", "missing": latent.missing, "collapse": recipe or None}
-    else:
-        merged, steps = "", CONTINUOUS[entry.through]
-        settings = {"estimator": latent.estimator, "missing": latent.missing}
-    left = f", without {listed(f'{name} ({n})' for name, n in small.items())}" if len(small) else ""
-    return invariance(used, base, group=group, steps=steps, **settings), f"{merged}{left}"
+        merged, steps = f", with rare answers of {len(recipe)} items merged" if recipe else "", ORDINAL[entry.through]
+        settings["collapse"] = recipe or None
+    try:
+        ladder = invariance(used, base, group=group, steps=steps, **settings)
+    except CocoError as error:
+        return Compared("not testable", f"not testable ({str(error).rstrip('.')})")
+    return Compared(_climbed(ladder), f"{_words(ladder)}{merged}", (ladder.tidy(),), (ladder,))
+
+
+def _covariate(entry: GateEntry, responses: Any, group: str, small: pd.Series) -> Compared:
+    """Groups that are too small for a model of their own, as covariates of one model."""
+    survey = responses.survey
+    cluster = survey.cluster if survey.cluster in responses.frame.columns else None
+    told = [str(name) for name, n in small.items() if n >= FEWEST]
+    tiny = small[small < FEWEST]
+    left = f" (without {_sized(tiny)})" if len(tiny) else ""
+    if not told:
+        return Compared("not testable", f"{_sized(small)} too small for any comparison")
+    used = responses.kept((~responses.frame[group].isin(tiny.index)).to_numpy(dtype=bool))
+    try:
+        found = mimic(used, entry.model, group=group, examined=told, cluster=cluster, missing="fiml")
+    except CocoError as error:
+        return Compared("not testable", f"not testable ({str(error).rstrip('.')})")
+    outcome = {"holds": "supported", "doubtful": "supported"}.get(found.verdict, "contradicted")
+    if found.verdict.startswith("not testable"):
+        outcome = "not testable"
+    worst = found.largest(3)
+    moved = f" (most shifted: {listed(f'{r.item} by {r.d:.2f} SD' for r in worst.itertuples())})" if len(worst) else ""
+    words = f"{_sized(small[small >= FEWEST])} as covariates: equal intercepts {found.verdict}{moved}{left}"
+    row = found.glance().drop(columns=["group", "n", *found.settings])
+    return Compared(outcome, words, (row.assign(step="intercepts (MIMIC)"),), (found,))
 
 
 def _climbed(ladder: Invariance) -> str:
@@ -308,8 +358,14 @@ def _climbed(ladder: Invariance) -> str:
 
 def _words(ladder: Invariance) -> str:
     table = ladder.tidy()
-    steps = [f"{row.step} {row.verdict}" for row in table.itertuples()]
-    worst = [row.step for row in table.itertuples() if row.verdict in ("does not hold", "doubtful")]
-    best = ladder.releases(str(worst[0]), 3) if worst and worst[0] != "configural" else pd.DataFrame()
+    steps, verdicts = [str(step) for step in table["step"]], [str(verdict) for verdict in table["verdict"]]
+    rejected = (table["p_value"].astype(float) < 0.001).tolist()
+    odd = [step for step, verdict, low in zip(steps, verdicts, rejected) if verdict == "holds" and low]
+    worst = [
+        step for step, verdict, low in zip(steps, verdicts, rejected)
+        if step != "configural" and (verdict in ("does not hold", "doubtful") or low)
+    ]  # fmt: skip
+    tested = f" (by the change of CFI, although the test of {listed(odd)} has p < .001)" if odd else ""
+    best = ladder.releases(worst[0], 3) if worst else pd.DataFrame()
     freed = f" (free first: {listed(best['parameter'])})" if len(best) else ""
-    return f"{', '.join(steps)}{freed}"
+    return f"{', '.join(f'{step} {verdict}' for step, verdict in zip(steps, verdicts))}{tested}{freed}"

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import cocoanalysis as coco
-from cocoanalysis.propositions.gates import _drawn, examine, rival_model, shared_categories, simulated_cutoffs
+from cocoanalysis.propositions.gates import GATES, _drawn, examine, rival_model, shared_categories, simulated_cutoffs
 
 SURVEYS = Path(__file__).parents[2] / "surveys"
 
@@ -109,6 +109,35 @@ def test_case_70_comparisons_wait_for_invariance(judged, bundled, plan):
     assert few["H11"].verdict == "not testable"
     assert few["H12"].verdict == "not testable"
     assert "the gate H11 is closed" in few["H12"].reason
+
+
+def test_groups_below_a_hundred_are_covariates(plan, bundled):
+    """39 without a sector are too few for a model of their own; the ladder goes over the other three."""
+    entry = plan.form.gates[2].model_copy(update={"groups": ["sector"]})
+    gate = GATES["invariance"](entry, plan, plan.exclude(bundled))
+    assert gate.tidy()["step"].tolist()[-1] == "intercepts (MIMIC)"
+    assert "none (39) as covariates: equal intercepts holds" in gate.reason
+    assert list(gate.fits) == ["sector", "sector (2)"]
+    metric = GATES["invariance"](entry.model_copy(update={"through": "metric"}), plan, plan.exclude(bundled))
+    assert "loadings of none (39) cannot be compared" in metric.reason
+
+
+def test_a_ladder_that_asks_too_much_leaves_covariates(plan, bundled):
+    """Four domains with ordinal items: more parameters than rows."""
+    entry = plan.form.gates[2].model_copy(update={"groups": ["domain"]})
+    gate = GATES["invariance"](entry, plan, plan.exclude(bundled))
+    assert gate.verdict == "not testable"
+    assert "free parameters" in gate.reason
+    assert "business_leader (88) as covariates: equal intercepts holds" in gate.reason
+
+
+def test_the_gate_tells_countries_that_read_items_differently(plan):
+    world = coco.simulate(SURVEYS / "cocreation/worlds/non-invariant.yaml", seed=2)
+    entry = plan.form.gates[2].model_copy(update={"groups": ["country"]})
+    gate = GATES["invariance"](entry, plan, plan.exclude(world))
+    assert gate.verdict == "contradicted"
+    assert "loadings does not hold" in gate.reason
+    assert "free first: committing =~ com2" in gate.reason
 
 
 def test_categories_that_a_group_never_chose_are_merged_for_all():
