@@ -150,11 +150,15 @@ def robustness(statistic: float, df: float, alpha: float = 0.05) -> tuple[float,
     f = abs(statistic) / np.sqrt(df)
     critical = stats.t.ppf(1 - alpha / 2, df - 1) / np.sqrt(df - 1)
     left = max(f - critical, 0.0)
-    at_alpha = (f**2 - critical**2) / (1 + f**2) if f > 1 / critical else _value(left)
-    return float(f**2 / (1 + f**2)), _value(f), float(at_alpha)
+    at_alpha = (f**2 - critical**2) / (1 + f**2) if f > 1 / critical else robustness_value(left)
+    return float(f**2 / (1 + f**2)), robustness_value(f), float(at_alpha)
 
 
-def _value(f: float) -> float:
+def robustness_value(f: float) -> float:
+    """Share of the residual variance of both variables that a confounder must explain to bring a slope to zero.
+
+    Cinelli & Hazlett (2020), section 4, with q = 1; ``f`` is the root of the slope's partial f².
+    """
     return float((np.sqrt(f**4 + 4 * f**2) - f**2) / 2)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
+from cocoanalysis.propositions.checks import robustness_value
 from cocoanalysis.propositions.estimands import Answers, Equation, Matrices, answers_to, matrices, trouble
 from cocoanalysis.propositions.evidence import Simulated, two_sided
 from cocoanalysis.propositions.regression import least_squares
@@ -336,7 +337,7 @@ def _sensitivity(chains: _Chains, parts: Mapping[str, _Part]) -> pd.DataFrame:
             term = chain[-1] if level == "total" else part.equation.term(chain[-1], level)
             rho = _partial_correlation(part.matrices, part.matrices.terms.index(term))
             path = " → ".join((chains.predictor, *chain, chains.outcome))
-            rows.append([path, level, rho, robustness_value(rho**2 / (1 - rho**2))])
+            rows.append([path, level, rho, robustness_value(rho / np.sqrt(1 - rho**2))])
     return pd.DataFrame(rows, columns=["path", "level", "rho_vanishes", "robustness_value"])
 
 
@@ -346,11 +347,3 @@ def _partial_correlation(numbers: Matrices, k: int) -> float:
     first, second = numbers.regressors[:, k], numbers.outcome
     first, second = first - others @ (others.T @ first), second - others @ (others.T @ second)
     return float(first @ second / np.sqrt((first @ first) * (second @ second)))
-
-
-def robustness_value(f_squared: float) -> float:
-    """Share of the residual variance of both variables that a confounder must explain to bring a slope to zero.
-
-    Cinelli & Hazlett (2020), equation 13 with q = 1; ``f_squared`` is the partial f² of the slope.
-    """
-    return float((np.sqrt(f_squared**2 + 4 * f_squared) - f_squared) / 2)

@@ -131,10 +131,60 @@ def test_a_cluster_left_out_moves_the_slope_by_what_is_told(both, climate):
     assert ours.clusters().iloc[5, 1:].to_numpy(float) == pytest.approx(moved, rel=1e-6)
 
 
-def test_robustness_values_as_published_for_darfur():
-    """Cinelli & Hazlett (2020): t = 4.18445 on 783 df."""
-    partial, to_zero, to_alpha = robustness(4.18445, 783)
-    assert (partial, to_zero, to_alpha) == pytest.approx((0.02187, 0.13878, 0.07626), abs=2e-5)
+# --- an omitted confounder, made explicit ----------------------------------------------------------------------------
+
+
+def confounded(with_term, with_outcome, side, seed=3):
+    """A regression before and after a confounder of exactly these partial R² joins it (Cinelli & Hazlett, 2020)."""
+    random = np.random.default_rng(seed)
+    data = pd.DataFrame({"x": random.normal(size=90)})
+    data["d"] = 0.5 * data.x + random.normal(size=90)
+    data["y"] = 0.4 * data.d + data.x + random.normal(size=90)
+    before = coco.regress("y ~ d + x", data, vcov="classical")
+
+    def freed(values, *others):
+        q = np.linalg.qr(np.column_stack([np.ones(90), *others]))[0]
+        rest = values - q @ (q.T @ values)
+        return rest / np.linalg.norm(rest)
+
+    d = freed(data.d.to_numpy(), data.x)
+    e = freed(data.y.to_numpy(), data.x, data.d)
+    noise = freed(random.normal(size=90), data.x, data.d, data.y)
+    z = np.sqrt(with_term) * d + np.sqrt(1 - with_term) * (side * np.sqrt(with_outcome) * e
+                                                            + np.sqrt(1 - with_outcome) * noise)  # fmt: skip
+    after = coco.regress("y ~ d + x + z", data.assign(z=z), vcov="classical")
+    return before, after
+
+
+def row(fit):
+    return fit.tidy().set_index("term").loc["d"]
+
+
+@pytest.mark.parametrize(("with_term", "with_outcome", "side"), [(0.1, 0.3, 1), (0.02, 0.6, -1), (0.4, 0.05, 1)])
+def test_the_bias_of_a_confounder_is_cinelli_and_hazletts(with_term, with_outcome, side):
+    before, after = confounded(with_term, with_outcome, side)
+    old, new, df = row(before), row(after), before.numbers["df_residual"]
+    bias = old["se"] * np.sqrt(with_outcome * with_term / (1 - with_term) * df)
+    assert old["est"] - new["est"] == pytest.approx(side * bias)
+    assert new["se"] == pytest.approx(old["se"] * np.sqrt((1 - with_outcome) / (1 - with_term) * df / (df - 1)))
+
+
+def test_a_confounder_of_the_robustness_value_brings_the_slope_to_nothing():
+    plain, _ = confounded(0.1, 0.1, 1)
+    partial, to_zero, to_alpha = robustness(row(plain)["statistic"], plain.numbers["df_residual"])
+    table = coco.check_regression(plain).tidy().set_index("term").loc["d"]
+    assert (table["partial_r_squared"], table["robustness_value"]) == pytest.approx((partial, to_zero))
+    assert table["robustness_value_alpha"] == pytest.approx(to_alpha)
+    _, zero = confounded(to_zero, to_zero, 1)
+    assert row(zero)["est"] == pytest.approx(0, abs=1e-12)
+    _, edge = confounded(to_alpha, to_alpha, 1)
+    assert row(edge)["p_value"] == pytest.approx(0.05)
+    assert 0 < to_alpha < to_zero < 1
+
+
+def test_a_slope_that_is_not_significant_needs_no_confounder_for_that():
+    assert robustness(1.5, 100)[2] == 0
+    assert np.isnan(robustness(np.nan, 100)).all()
 
 
 @pytest.mark.parametrize(
