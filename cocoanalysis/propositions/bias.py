@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from cocoanalysis.errors import Diagnostic, ModelError, one_of
 from cocoanalysis.measurement.comparison import compare
 from cocoanalysis.measurement.confirmatory import cfa
 from cocoanalysis.measurement.exploratory import efa
+from cocoanalysis.propositions.associations import Associations
 from cocoanalysis.propositions.estimands import Answers, answers_to
 from cocoanalysis.result import Result
 
@@ -27,31 +28,16 @@ FEWEST = 10  # clusters with at least four raters
 # --- split clusters -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, repr=False)
-class SplitCluster(Result):
-    """The association of cluster means when predictor and outcome come from the same or from different raters."""
+@dataclass(frozen=True, repr=False, kw_only=True)
+class SplitCluster(Associations):
+    """The association of cluster means when predictor and outcome come from the same or from different raters: `tidy()`
+    has the columns estimate (same raters, other raters, other raters disattenuated), est, ci_lower, ci_upper."""
 
-    table: pd.DataFrame
-    numbers: Mapping[str, Any]
-    diagnostics: tuple[Diagnostic, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    provenance: str = "yours"
-    survey: Any = None
     title: str = "Split clusters"
-
-    def tidy(self) -> pd.DataFrame:
-        """Columns estimate (same raters, other raters, other raters disattenuated), est, ci_lower, ci_upper."""
-        return self.table.copy()
-
-    def glance(self) -> pd.DataFrame:
-        return pd.DataFrame([{**self.numbers, **self.settings}])
-
-    def notes(self) -> list[str]:
-        words = (
-            "'other raters' is smaller than 'same raters' also without common method, because half-groups are less "
-            "reliable; the disattenuated value corrects for that. Between-cluster confounding remains."
-        )
-        return [*super().notes(), words, *(str(diagnostic) for diagnostic in self.diagnostics)]
+    caution: ClassVar[str] = (
+        "'other raters' is smaller than 'same raters' also without common method, because half-groups are less "
+        "reliable; the disattenuated value corrects for that. Between-cluster confounding remains."
+    )
 
 
 class _Clusters(NamedTuple):

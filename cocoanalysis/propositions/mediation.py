@@ -9,53 +9,38 @@ clusters every link is split: 1-1-1 designs have a within and a between indirect
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cocoanalysis.errors import Diagnostic, ModelError, one_of
+from cocoanalysis.propositions.associations import Associations
 from cocoanalysis.propositions.checks import robustness_value
 from cocoanalysis.propositions.estimands import Answers, Equation, Matrices, answers_to, matrices, trouble
 from cocoanalysis.propositions.evidence import Simulated, two_sided
 from cocoanalysis.propositions.regression import least_squares
 from cocoanalysis.propositions.vcov import COVARIANCES, Options, Sample, cluster_grams
-from cocoanalysis.result import Result
 
 COLUMNS = ["effect", "path", "level", "est", "se", "ci_lower", "ci_upper", "p_value", "est_std"]
 INTERVALS = ("percentile", "monte_carlo")
 MOST_FAILED = 0.05  # share of failed resamples beyond which no interval is given
 
 
-@dataclass(frozen=True, repr=False)
-class Mediation(Result):
-    """Paths, indirect, direct and total associations: `tidy()` one row each, `.sensitivity` beside it."""
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Mediation(Associations):
+    """Paths, indirect, direct and total associations: `tidy()` has one row a path and effect with the columns effect,
+    path, level, est, se, ci_lower, ci_upper, p_value, est_std; `.sensitivity` stands beside it."""
 
-    table: pd.DataFrame
     sensitivity: pd.DataFrame
-    numbers: Mapping[str, Any]
     equations: tuple[str, ...]
-    diagnostics: tuple[Diagnostic, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    provenance: str = "yours"
-    survey: Any = None
     title: str = "Indirect associations"
-
-    def tidy(self) -> pd.DataFrame:
-        """One row a path and effect: effect, path, level, est, se, ci_lower, ci_upper, p_value, est_std."""
-        return self.table.copy()
-
-    def glance(self) -> pd.DataFrame:
-        return pd.DataFrame([{**self.numbers, **self.settings}])
-
-    def notes(self) -> list[str]:
-        words = (
-            "An indirect association is no mediation: the order of the variables is assumed, and nothing is held "
-            "constant that was not measured."
-        )
-        return [*super().notes(), words, *(str(diagnostic) for diagnostic in self.diagnostics)]
+    caution: ClassVar[str] = (
+        "An indirect association is no mediation: the order of the variables is assumed, and nothing is held constant "
+        "that was not measured."
+    )
 
 
 class _Chains(NamedTuple):
