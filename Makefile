@@ -49,7 +49,7 @@ lab: $(INSTALLED)  ## JupyterLab on the notebooks
 notebooks: $(INSTALLED)  ## execute every notebook, write its outputs, and build the site
 	@$(PY) -m cocoanalysis reproduce -o output/site
 
-power: $(INSTALLED)  ## how often the verdict rule is right and wrong in every world (about ten minutes)
+power: $(INSTALLED)  ## how often the verdict rule is right and wrong in every world (about a quarter of an hour on two cores)
 	@$(PY) -m cocoanalysis power cocreation --every-world --workers 2 -o surveys/cocreation/power
 
 bench: $(INSTALLED)  ## speed, side by side with R when R is installed

@@ -394,12 +394,18 @@ def slopes(result: Any, ax: Axes | None = None) -> Axes:
 def specification(result: Any, ax: Axes | None = None, *, hypothesis: str | None = None) -> Axes:
     """Specification curve: every defensible analysis, sorted by its estimate, with its verdict.
 
-    ``hypothesis`` keeps one hypothesis of the plan; a curve of several would mix their estimates.
+    In a figure of its own the choices stand below; into given Axes only the curve is drawn. ``hypothesis`` keeps one
+    hypothesis of the plan; a curve of several would mix their estimates.
     """
     frame = tidied(result, "coco.multiverse", "estimate")
     if hypothesis is not None:
         frame = frame[frame["hypothesis"] == hypothesis]
     known = frame[frame["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
+    made = _choices(known)
+    panel = None
+    if ax is None and made:
+        figure = plt.figure(figsize=(8, 3.6 + 0.24 * len(made)), layout="constrained")
+        ax, panel = figure.subplots(2, 1, sharex=True, height_ratios=[3, 0.2 * len(made)])
     ax = _axes(ax, height=4, width=8)
     ax.axhline(0, color="#333333", linewidth=0.8)
     for verdict, (edge, marker, face) in VERDICTS.items():
@@ -423,10 +429,40 @@ def specification(result: Any, ax: Axes | None = None, *, hypothesis: str | None
         middle = float(known["estimate"].median())
         ax.axhline(middle, color=GREY, linestyle="--", linewidth=1, label=f"median {written(middle, 'number')}")
     failed = len(frame) - len(known)
-    ax.set_xlabel(f"{len(known)} specifications, sorted by estimate" + (f"; {failed} failed" if failed else ""))
+    below = ax if panel is None else _choice_panel(panel, made)
+    below.set_xlabel(f"{len(known)} specifications, sorted by estimate" + (f"; {failed} failed" if failed else ""))
     ax.set_ylabel("Estimate with 95 % interval")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
     return _signed(ax, result, "Specification curve" if hypothesis is None else f"Specification curve: {hypothesis}")
+
+
+def _choices(known: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """What could be chosen otherwise, as words, and the specifications (by place) in which it was chosen so."""
+    names = [
+        n for n in ("measure", "missing", "exclusions", "controls", "model", "vcov", "means", "joint") if n in known
+    ]
+    found = []
+    for name in names:
+        values = known[name].astype(str)
+        if values.nunique() > 1:
+            kept = [(value, np.flatnonzero(values == value)) for value in values.unique()]
+            found += [(f"{name}: {_short(value)}", places) for value, places in kept]
+    return found
+
+
+def _short(words: str, most: int = 26) -> str:
+    return figure_text(words if len(words) <= most else f"{words[: most - 1].rstrip(', ')} …")
+
+
+def _choice_panel(panel: Axes, made: Sequence[tuple[str, np.ndarray]]) -> Axes:
+    """A row of ticks for each choice, under the curve that it belongs to."""
+    for row, (_, places) in enumerate(made):
+        panel.plot(places, np.full(len(places), row), linestyle="", marker="|", markersize=5, color=BLUE)
+    panel.set_yticks(range(len(made)), [words for words, _ in made], fontsize=7)
+    panel.set_ylim(len(made) - 0.4, -0.6)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.tick_params(axis="y", length=0)
+    return panel
 
 
 def _interval_bars(ax: Axes, part: pd.DataFrame, colour: str) -> None:

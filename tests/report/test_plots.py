@@ -135,6 +135,17 @@ def test_every_figure_says_that_it_is_synthetic_and_is_cut_nowhere(drawn, name):
             assert box.x0 > -2 or not _ticked(ax, text), text.get_text()
 
 
+def test_a_specification_curve_has_its_choices_below():
+    made = specifications()
+    frame = made.tidy().assign(measure=["latent", "scores"] * 11, joint=False)
+    ax = plots.specification(Made(frame))
+    curve, panel = ax.figure.axes
+    assert curve is ax
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["measure: latent", "measure: scores"]
+    assert sum(len(line.get_xdata()) for line in panel.get_lines()) == 21  # the failed one has no place on the curve
+    assert len(plots.specification(made).figure.axes) == 1
+
+
 def _ticked(ax, text):
     return text in ax.get_yticklabels() or text in ax.get_xticklabels()
 

@@ -35,9 +35,9 @@ def test_the_null_world_has_a_false_verdict_in_at_most_alpha_of_the_studies(plan
     assert row["any_wrong"] <= plan.form.alpha + 1.645 * row["any_wrong_se"]
 
 
-def test_nine_in_ten_planted_verdicts_are_found_over_200_seeds():
+def test_nine_in_ten_planted_verdicts_are_found_over_300_seeds():
     row = read_power(HOME / "power" / "world.json").glance().iloc[0]
-    assert row["studies"] == 200
+    assert row["studies"] == 300
     assert row["right"] > 0.9
 
 
