@@ -176,11 +176,15 @@ def prepare_one_level(data: Any, parsed: Model, call: Call) -> Prepared:
     table = build(parsed, options)
     x_names = exogenous_of(table)
     keep = usable_rows(frame, missing, x_names if options.fixed_x or options.conditional_x else ())
-    prepared = _assemble(
-        table, frame, keep, member, groups, missing, estimator, call, ordered, weights, clusters, x_names
+    rows = Rows.of(frame, keep, (groups, member), weights=weights, clusters=clusters)
+    settings = resolved_settings(table, estimator, missing, call, bool(ordered), clusters is not None)
+    refuse_small(rows.masks, groups, frame.shape[1], table.n_free, missing)
+    diagnostics = sample_warnings(rows.masks, rows.weights, clusters, (call.weights, call.cluster))
+    problem, start, more = _ordinal(table, rows, settings, x_names) if ordered else _continuous(table, rows, settings)
+    prepared = Prepared(
+        problem, start, parsed, settings, tuple(groups), frame, diagnostics=[*diagnostics, *more], rows=rows.index
     )
-    prepared.model, prepared.call = parsed, call
-    prepared.raw = raw
+    prepared.call, prepared.raw = call, raw
     prepared.survey, prepared.ledger, prepared.provenance = selection.survey, selection.ledger, selection.provenance
     if recode:
         prepared.settings["collapse"] = recode
@@ -377,51 +381,70 @@ def exogenous_of(table: ParameterTable) -> list[str]:
 # The problem --------------------------------------------------------------------------------------
 
 
-def _assemble(
-    table: ParameterTable,
-    frame: pd.DataFrame,
-    keep: np.ndarray,
-    member: np.ndarray,
-    groups: Sequence[str],
-    missing: str,
-    estimator: str,
-    call: Call,
-    ordered: Sequence[str],
-    weights: np.ndarray | None,
-    clusters: np.ndarray | None,
-    x_names: Sequence[str],
-) -> Prepared:
-    masks = [keep & (member == g) for g in range(len(groups))]
-    values = frame.to_numpy()
-    if weights is not None:
-        weights = weights / weights[keep].sum() * keep.sum()
-    settings = resolved_settings(table, estimator, missing, call, bool(ordered), clusters is not None)
-    refuse_small(masks, groups, frame.shape[1], table.n_free, missing)
-    diagnostics = sample_warnings(masks, weights, clusters, (call.weights, call.cluster))
-    rows = tuple(frame.index if mask.all() else frame.index[mask] for mask in masks)
-    if ordered:
-        orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
-        levels = categories(frame[keep], ordered)
-        found = [
-            ordinal_moments(
-                frame.loc[mask, order], ordered, list(x_names), missing,
-                None if weights is None else weights[mask], levels=levels, group=label or None,
-                clusters=None if clusters is None else clusters[mask],
-            )
-            for mask, label, order in zip(masks, groups, orders)
-        ]  # fmt: skip
-        problem = ordinal_problem(table, found, settings)
-        diagnostics += [d for m in found for d in m.diagnostics]
-        start = ordinal_start(problem, found)
-        return Prepared(problem, start, None, settings, tuple(groups), frame, diagnostics=diagnostics, rows=rows)
-    orders = [list(table.names[g, 1].observed) for g in range(1, len(groups) + 1)]
-    place = {name: k for k, name in enumerate(frame.columns.tolist())}
-    columns = [[place[n] for n in order] for order in orders]
-    data = [values[:, at] if mask.all() else values[np.ix_(mask, at)] for mask, at in zip(masks, columns)]
-    samples, patterns, h1 = continuous_samples(orders, data, masks, groups, weights, clusters)
+@dataclass(frozen=True)
+class Rows:
+    """The answers that take part: which rows belong to which group, with their weights and clusters."""
+
+    frame: pd.DataFrame
+    groups: Sequence[str]
+    masks: list[np.ndarray]  # bool over the frame's rows, one a group
+    weights: np.ndarray | None
+    clusters: np.ndarray | None
+
+    @classmethod
+    def of(
+        cls, frame: pd.DataFrame, keep: np.ndarray, groups: tuple[Sequence[str], np.ndarray], *,
+        weights: np.ndarray | None, clusters: np.ndarray | None,
+    ) -> Rows:  # fmt: skip
+        labels, member = groups
+        if weights is not None:
+            weights = weights / weights[keep].sum() * keep.sum()
+        return cls(frame, labels, [keep & (member == g) for g in range(len(labels))], weights, clusters)
+
+    @property
+    def index(self) -> tuple[pd.Index, ...]:
+        """The rows' labels, one index a group."""
+        return tuple(self.frame.index if mask.all() else self.frame.index[mask] for mask in self.masks)
+
+    def values(self, orders: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """Each group's answers, its variables in the order given."""
+        numbers, place = self.frame.to_numpy(), {name: k for k, name in enumerate(self.frame.columns.tolist())}
+        columns = [np.array([place[name] for name in order]) for order in orders]
+        return [numbers[:, at] if mask.all() else numbers[np.ix_(mask, at)] for mask, at in zip(self.masks, columns)]
+
+
+def _orders(table: ParameterTable, rows: Rows) -> list[list[str]]:
+    """The observed variables of each group's block, in its order."""
+    return [list(table.names[g, 1].observed) for g in range(1, len(rows.groups) + 1)]
+
+
+def _ordinal(
+    table: ParameterTable, rows: Rows, settings: dict[str, Any], x_names: Sequence[str]
+) -> tuple[Problem, np.ndarray, list[Diagnostic]]:
+    ordered = list(settings["ordered"])
+    levels = categories(rows.frame[np.logical_or.reduce(rows.masks)], ordered)
+    found = [
+        ordinal_moments(
+            rows.frame.loc[mask, order], ordered, list(x_names), settings["missing"],
+            None if rows.weights is None else rows.weights[mask], levels=levels, group=label or None,
+            clusters=None if rows.clusters is None else rows.clusters[mask],
+        )
+        for mask, label, order in zip(rows.masks, rows.groups, _orders(table, rows))
+    ]  # fmt: skip
+    problem = ordinal_problem(table, found, settings)
+    return problem, ordinal_start(problem, found), [d for m in found for d in m.diagnostics]
+
+
+def _continuous(
+    table: ParameterTable, rows: Rows, settings: dict[str, Any]
+) -> tuple[Problem, np.ndarray, list[Diagnostic]]:
+    orders = _orders(table, rows)
+    samples, patterns, h1 = continuous_samples(
+        orders, rows.values(orders), rows.masks, rows.groups, rows.weights, rows.clusters
+    )
     problem = continuous_problem(table, samples, settings, patterns, h1)
     start = starting_values(problem.table, problem.structure, [s.cov for s in samples], [s.mean for s in samples])
-    return Prepared(problem, start, None, settings, tuple(groups), frame, diagnostics=diagnostics, rows=rows)
+    return problem, start, []
 
 
 def resolved_settings(
