@@ -218,6 +218,15 @@ def _solve(
     return rho, bound
 
 
+def departures(pairs: Pairs, items: Items) -> np.ndarray:
+    """Likelihood-ratio χ² of each pair's table, the bivariate normal against the free table (Jöreskog, 2005)."""
+    seen = pairs.tables[:, :-1, :-1]
+    chance = cell_probabilities(items.thresholds[pairs.first], items.thresholds[pairs.second], pairs.rho)
+    expected = chance * seen.sum(axis=(1, 2), keepdims=True)
+    logs = np.log(np.where(seen > 0, seen, 1.0) / np.where(seen > 0, expected, 1.0))
+    return 2 * (seen * logs).sum(axis=(1, 2))
+
+
 def _score(seen: np.ndarray, ti: np.ndarray, tj: np.ndarray, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     chance = cell_probabilities(ti, tj, rho)
     slope, bend = cell_slopes(ti, tj, rho)

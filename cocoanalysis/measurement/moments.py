@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from cocoanalysis.errors import Diagnostic, ModelError, ResponseError, listed, one_of
 from cocoanalysis.measurement import contingency
@@ -502,7 +503,26 @@ class Polychoric(Result):
     provenance: str = "yours"
     settings: Mapping[str, Any] = field(default_factory=dict)
     survey: Any = None
+    tables: tuple[Pairs, Items] | None = field(default=None, repr=False)
     title: str = "Polychoric correlations"
+
+    def normality(self) -> pd.DataFrame:
+        """Do the answers to each pair of ordinal items look as if two normal variables lay behind them?
+
+        One row a pair: ``lhs, rhs, chi2, df, p_value`` of the likelihood-ratio test against the free table (Jöreskog,
+        2005; meant for complete answers and well-filled tables). Standard errors of the correlations, and of ordinal
+        models, rest on it; bootstrap errors do not.
+        """
+        pairs, items = self.tables or (None, None)
+        if pairs is None or items is None:
+            return pd.DataFrame(columns=["lhs", "rhs", "chi2", "df", "p_value"])
+        names, levels = np.array(self.ordered), self.thresholds.notna().sum(axis=1).to_numpy() + 1
+        r, c = levels[pairs.first], levels[pairs.second]
+        df = r * c - r - c
+        chi2 = np.where(df > 0, contingency.departures(pairs, items), np.nan)  # two binary items fit any table
+        p_value = special.chdtrc(np.maximum(df, 1), chi2)
+        who = {"lhs": names[pairs.first], "rhs": names[pairs.second]}
+        return pd.DataFrame(who | {"chi2": chi2, "df": df, "p_value": p_value})
 
     def tidy(self) -> pd.DataFrame:
         """One row a pair: ``lhs, rhs, kind, est, se, ci_lower, ci_upper, n`` (95 % by Fisher's z)."""
@@ -619,6 +639,7 @@ def _labelled(
         smoothed=any(d.code == "Smoothed" for d in notes),
         provenance=provenance,
         settings=settings,
+        tables=None if sample.by_table is None else (sample.by_table, sample.items),
     )
 
 

@@ -79,6 +79,23 @@ def test_on_lq2002_the_bootstrap_is_wider_because_pairs_are_not_bivariate_normal
     assert wider.max() > 1.4
 
 
+def test_departures_of_pairs_from_the_bivariate_normal_are_lavaans():
+    """lavTables of lavaan 0.6-14 (pairs.csv, make_pairs.R); none in answers that are drawn from normal variables."""
+    want, found = table("pairs"), coco.polychoric(table("lq2002")[ITEMS]).normality()
+    assert list(found.lhs + found.rhs) == list(want.lhs + want.rhs)
+    assert found.chi2.to_numpy() == pytest.approx(want["G2.un"].to_numpy(), rel=1e-7)
+    assert list(found.df) == list(want.df)
+    assert found.p_value.to_numpy() == pytest.approx(want["G2.un.pval"].to_numpy(), rel=1e-5)
+    assert coco.polychoric(drawn(np.random.default_rng(1), 2042)).normality().p_value.min() > 0.01
+
+
+def test_two_binary_items_say_nothing_about_normality():
+    data = drawn(np.random.default_rng(2))
+    found = coco.polychoric(data.assign(LEAD01=data.LEAD01 > 3, LEAD03=data.LEAD03 > 3).astype(float)).normality()
+    assert found.loc[0, ["chi2", "p_value"]].isna().all()
+    assert found.p_value[1:].notna().all()
+
+
 def test_the_probit_of_a_margin_is_exact_either_way():
     """Thresholds come from saturated margins, so that their errors need no normality: binomial, by the delta method."""
     data = table("lq2002")[ITEMS]
