@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib as mpl
@@ -32,6 +33,7 @@ from cocoanalysis.responses.disclosure import (
     current,
     free,
     joined_steps,
+    mark_of,
     people,
     sample_of,
     withheld_whole,
@@ -197,6 +199,62 @@ def flow(responses: Any, ax: Axes | None = None) -> Axes:
         origin = "" if getattr(step, "origin", "plan") == "plan" else f" ({step.origin})"
         ax.text(4.45, -i - 0.5, figure_text(f"{step.rule}: {step.words} rows{origin}", 44), va="center", fontsize=9)
     return _signed(ax, responses, "Sample flow")
+
+
+def sample_flow(stages: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """From those invited to those analysed: invited → opened → complete → attentive → analysed, with who was lost.
+
+    ``stages`` is the table of `coco.sample_flow`. Complete and attentive are counts that leave nobody out, and drawn
+    paler; a stage that cannot be told says what is missing.
+    """
+    if not isinstance(stages, pd.DataFrame) or not {"stage", "n", "lost", "known"} <= set(stages.columns):
+        raise other(stages, "coco.sample_flow", "its columns stage, n, lost, known are needed")
+    source = SimpleNamespace(provenance=mark_of(stages) or "yours")
+    ax = _axes(ax, height=0.7 + 0.95 * len(stages), width=7)
+    ax.set_axis_off()
+    ax.set_xlim(0, 10)
+    ax.set_ylim(-len(stages) + 0.45, 0.45)
+    hidden = _close_stages(stages, source.provenance)
+    rows: list[Any] = stages.to_dict("records")
+    for i, row in enumerate(rows):
+        counted = row["stage"] in ("complete", "attentive")
+        known = pd.notna(row["n"])
+        box = {"boxstyle": "round,pad=0.5", "facecolor": "#FFFFFF" if counted else "#EAF2F8",
+               "edgecolor": GREY if counted else "#333333", "linestyle": "-" if known else "--"}  # fmt: skip
+        n = f"n = {WITHHELD if row['stage'] in hidden else _shown_count(row['n'])}" if known else "not known"
+        ax.text(2.2, -i, f"{row['stage'].capitalize()}\n{n}", ha="center", va="center", bbox=box, fontsize=10)
+        told = _stage_told(row, hidden)
+        if told:
+            ax.text(4.3, -i, figure_text(told, 48), va="center", fontsize=9)
+        if i:
+            ax.annotate("", (2.2, -i + 0.28), (2.2, -i + 0.72), arrowprops={"arrowstyle": "-|>", "color": "#333333"})
+    return _signed(ax, source, "Sample flow")
+
+
+def _close_stages(stages: pd.DataFrame, provenance: str) -> set[str]:
+    """Stages whose number would tell of a few people, held against those analysed and those who opened it."""
+    if free(provenance):
+        return set()
+    n = stages.set_index("stage")["n"].astype(float)
+    close = {
+        str(stage)
+        for stage, count in n.items()
+        for base in ("analysed", "opened")
+        if base in n and stage != base and 0 < abs(count - n[base]) < current().cell
+    }
+    few = {str(stage) for stage, count in n.items() if count < current().cell}
+    return (close - {"analysed"}) | few
+
+
+def _stage_told(row: Mapping[str, Any], hidden: set[str]) -> str:
+    if pd.isna(row["n"]):
+        return str(row["known"])
+    if row["stage"] in ("complete", "attentive"):
+        return "of those analysed"
+    if pd.isna(row["lost"]) or not row["lost"] or hidden & {"opened", "invited"}:
+        return ""
+    reason = f": {row['reason']}" if row.get("reason") else ""
+    return f"{int(row['lost'])} lost{reason}"
 
 
 def _shown_count(count: Any) -> str:

@@ -164,8 +164,10 @@ def sample_flow(responses: Any, invited: int | None = None, attentive: str = "ca
         lost = before - n if settled and before is not None and n is not None else pd.NA
         rows.append((stage, pd.NA if n is None else n, lost, reason, known))
         before = n if settled else before
+    from cocoanalysis.responses.disclosure import of_people  # which itself writes ledger lines
+
     table = pd.DataFrame(rows, columns=["stage", "n", "lost", "reason", "known"])
-    return table.astype({"n": "Int64", "lost": "Int64"})
+    return of_people(table.astype({"n": "Int64", "lost": "Int64"}), responses.provenance)
 
 
 def _attentive(frame: pd.DataFrame, rule: str) -> int | None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cocoanalysis as coco
 from cocoanalysis.errors import CocoError
 from cocoanalysis.report import pathdiagram, plots
 from cocoanalysis.report.origin import recall
@@ -239,3 +240,19 @@ def test_the_map_of_missing_answers_leaves_small_cells_of_real_answers_empty():
     assert {"2 %", "25 %", "30 %", "40 %"} <= shown["public real"]
     assert "2 %" not in shown["yours"]  # two people
     assert {"25 %", "30 %", "40 %"} <= shown["yours"]
+
+
+def test_sample_flow_goes_from_those_invited_to_those_analysed():
+    made = coco.simulate("surveys/cocreation/world.yaml", n=300, seed=1).screen()
+    ax = plots.sample_flow(coco.sample_flow(made, invited=700))
+    texts = [text.get_text() for text in ax.texts]
+    assert [text.splitlines()[0] for text in texts if "\n" in text] == [
+        "Invited", "Opened", "Complete", "Attentive", "Analysed",
+    ]  # fmt: skip
+    assert "Invited\nn = 700" in texts
+    assert "400 lost: did not open it" in texts
+    own = coco.Responses.from_frame(made.frame.drop(columns="provenance", errors="ignore"), made.survey)
+    shown = [text.get_text() for text in plots.sample_flow(coco.sample_flow(own, invited=303)).texts]
+    assert "Invited\nn = withheld" in shown
+    assert not [text for text in shown if "lost" in text]
+    assert "Invited\nnot known" in [text.get_text() for text in plots.sample_flow(coco.sample_flow(own)).texts]
