@@ -36,8 +36,8 @@ def test_names_labels_missing_codes_and_levels(meta):
     assert meta.original_variable_types["mob1"] == "F8.0"
 
 
-def test_a_filled_file_comes_back_whole(tmp_path, meta):
-    responses = answered()
+def filled(responses, meta, file):
+    """The empty file with these answers in it."""
     columns = {name: responses.frame[name].astype(str).to_numpy() for name in questionnaire(SURVEY).identifiers}
     columns["consent"] = ["yes"] * len(responses.frame)
     for name, told in cells(responses).items():
@@ -46,9 +46,13 @@ def test_a_filled_file_comes_back_whole(tmp_path, meta):
     table = pd.DataFrame(columns)
     ranges = {name: gaps for name, gaps in meta.missing_ranges.items() if name in table}
     labels = {name: words for name, words in meta.variable_value_labels.items() if name in table}
-    file = tmp_path / "filled.sav"
     pyreadstat.write_sav(table, str(file), variable_value_labels=labels, missing_ranges=ranges)
-    hold_the_same(coco.read_responses(file, SURVEY), responses)
+    return file
+
+
+def test_a_filled_file_comes_back_whole(tmp_path, meta):
+    responses = answered()
+    hold_the_same(coco.read_responses(filled(responses, meta, tmp_path / "filled.sav"), SURVEY), responses)
 
 
 def test_more_than_three_missing_codes_become_one_range_without_answers():

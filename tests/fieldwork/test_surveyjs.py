@@ -26,10 +26,10 @@ def elements(form):
     return {element["name"]: element for page in form["pages"] for element in page["elements"]}
 
 
-def test_flattened_results_come_back_whole(tmp_path):
-    responses, file = answered(), tmp_path / "results.csv"
+def results(responses):
+    """What SurveyJS keeps of each respondent: one object, in which a matrix is an object of its own."""
     table, own = cells(responses), responses.frame["rating"].astype(str).eq("self").to_numpy()
-    results = []
+    made = []
     for row in range(len(table)):
         told = {name: str(responses.frame[name].iloc[row]) for name in ASKED.identifiers} | {"consent": "yes"}
         for section in ASKED.sections:
@@ -42,8 +42,13 @@ def test_flattened_results_come_back_whole(tmp_path):
                         told.setdefault(part.id, {})[question.id] = cell
                     elif cell:
                         told[question.id] = cell
-        results.append(told)
-    pd.json_normalize(results).to_csv(file, index=False)
+        made.append(told)
+    return made
+
+
+def test_flattened_results_come_back_whole(tmp_path):
+    responses, file = answered(), tmp_path / "results.csv"
+    pd.json_normalize(results(responses)).to_csv(file, index=False)
     back = coco.read_responses(file, SURVEY)
     assert "as surveyjs (sniffed)" in back.ledger["rule"].iloc[0]
     hold_the_same(back, responses)
