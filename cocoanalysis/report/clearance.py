@@ -63,7 +63,7 @@ class Release:
     def cleared(self, thing: Any) -> Any:
         """The table or figure as it may be written, which is remembered."""
         origin = recall(thing)
-        if origin is None or free(origin.provenance) or origin.counted is None:
+        if origin is None or free(origin.rules) or origin.counted is None:
             return thing
         reasons: dict[str, str] = {}
         for earlier in self.earlier:

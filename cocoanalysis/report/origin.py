@@ -26,12 +26,18 @@ class Origin:
     provenance: str = "yours"
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = False  # whether real answers that are not public are among the data, whatever else is
     frame: pd.DataFrame | None = None  # the numbers behind it, unrounded
     gone: frozenset[tuple[int, str]] = frozenset()  # cells of it (row, column) that are withheld
     counted: Counted | None = None  # how many people are behind its rows, where the data are not public
     keys: tuple[str, ...] = ()  # the name under which each row is counted
     hidden: tuple[str, ...] = ()  # the columns that are withheld with a row
     columns: tuple[str, ...] = ()  # all columns that are shown
+
+    @property
+    def rules(self) -> str:
+        """The provenance by which the rules of disclosure go: one private part makes all of it private."""
+        return "yours" if self.private else self.provenance
 
     def numbers(self) -> pd.DataFrame:
         """The numbers behind it as they are written to a file: 'withheld' where they are withheld."""
@@ -58,7 +64,7 @@ def origin_of(results: Any, title: str, frame: pd.DataFrame | None = None) -> Or
     for part in parts:
         settings.update(getattr(part, "settings", None) or {})
         settings.update(_answers(part))
-    return Origin(title, provenance, tuple(notes), settings, frame)
+    return Origin(title, provenance, tuple(notes), settings, "yours" in kinds, frame)
 
 
 def _answers(result: Any) -> dict[str, str]:

@@ -666,7 +666,7 @@ def _signed(ax: Axes, result: Any, title: str) -> Axes:
 
 def _counted(origin: Origin, result: Any) -> Origin:
     """The origin with the number of people behind a figure of real answers."""
-    if free(origin.provenance):
+    if free(origin.rules):
         return origin
     numbers = [people(one)[0] for one in (result if isinstance(result, (list, tuple)) else [result])]
     known = [n for n in numbers if n is not None]

@@ -860,8 +860,8 @@ def _table(
     origin = origin_of(result, plain(title), frame if raw is None else raw)
     frame = frame.reset_index(drop=True).rename(columns=str)
     shares = [*shares, *(name for name in getattr(result, "shares", ()) if name in frame and name not in shares)]
-    facts = _facts(result, frame, origin.frame, origin.provenance)
-    safe = _safe(frame, origin.provenance, shares, facts, result)
+    facts = _facts(result, frame, origin.frame, origin.rules)
+    safe = _safe(frame, origin.rules, shares, facts, result)
     behind, gone = _behind(origin, frame, facts, shares, result)
     keys = _keys(safe.table, rowname, origin.title, result)
     counted = _counted(origin, safe, facts, keys, result)
@@ -884,8 +884,8 @@ def _table(
     withheld = safe.notes() if len(safe.withheld) else []
     told = dict.fromkeys((*origin.notes, *notes, *withheld))
     numbers = tuple(name for name in frame.columns if kinds[name] != "text" or _interval_column(safe.table[name]))
-    origin = Origin(origin.title, origin.provenance, tuple(told), origin.settings, behind, gone, counted, keys, numbers)
-    origin = replace(origin, columns=tuple(frame.columns))
+    trace: dict[str, Any] = {"counted": counted, "keys": keys, "hidden": numbers, "columns": tuple(frame.columns)}
+    origin = replace(origin, notes=tuple(told), frame=behind, gone=gone, **trace)
     for note in origin.notes:
         table = table.tab_source_note(plain(note))
     return remember(_dressed(table), origin)
@@ -975,7 +975,7 @@ def _behind(
     if len(raw) != len(frame):
         same = len(facts) and _alike(facts)
         facts = facts.iloc[np.zeros(len(raw), dtype=int)].reset_index(drop=True) if same else _own_facts(raw)
-    safe = _safe(raw.reset_index(drop=True), origin.provenance, shares, facts, result)
+    safe = _safe(raw.reset_index(drop=True), origin.rules, shares, facts, result)
     gone = frozenset((int(row), str(column)) for row, column in safe.withheld[["row", "column"]].to_numpy())
     return safe.tidy().set_axis(raw.index), gone
 

@@ -171,6 +171,14 @@ def test_models_of_few_people_are_withheld_whole(responses, tmp_path, rows, form
     assert coco.words.regression(fit, "leadership").startswith("Withheld: fewer than 10")
 
 
+def test_a_synthetic_part_does_not_free_a_private_one(responses, tmp_path):
+    fit = coco.regress("hostility ~ leadership", responses.kept(np.arange(len(responses)) < 9))
+    made = coco.regress("outcome ~ practice", coco.simulate("surveys/cocreation/world.yaml", n=60, seed=1), vcov="HC3")
+    table = tables.regressions(made, fit, names=["made", "mine"])
+    assert all("[" not in row[2] for row in cells(table))
+    assert "withheld" in coco.export(table, tmp_path / "t.csv").read_text("utf-8")
+
+
 def test_categories_of_few_people_are_withheld_in_a_regression(responses, tmp_path):
     fit = coco.regress("hostility ~ leadership + company", responses)
     for shown in (repr(fit), tables.regressions(fit).as_raw_html(), tables.regressions(fit, fit).as_raw_html()):
