@@ -764,28 +764,38 @@ class Reading:
 
     def repeated(self, rule: str) -> None:
         """A response id, or a respondent in a collaboration, that occurs twice is refused or settled by rule."""
-        keys = ["response"] if "response" in self.data else [self.survey.respondent, self.survey.cluster]
-        keys = [key for key in dict.fromkeys(keys) if key and key in self.data]
-        if not keys or "row numbers" in " ".join(one.rule for one in self.entries if "ids made from" in one.rule):
-            return
-        table = pd.DataFrame({key: pd.factorize(self.data[key].array)[0] for key in keys})[self.keep]
+        read = set(self.bindings.columns.values())  # ids that were made from row numbers are no one's
+        for keys in (["response"], [self.survey.respondent, self.survey.cluster]):
+            if keys[0] in read:
+                self._settled(rule, [key for key in dict.fromkeys(keys) if key and key in self.data])
+
+    def _settled(self, rule: str, keys: list[str]) -> None:
+        """One row for each combination of these ids; a row whose id is missing repeats nobody."""
+        table = pd.DataFrame({key: pd.factorize(self.data[key].array)[0] for key in keys})
+        rows = np.flatnonzero(self.keep & self._known(keys[0]))
+        table = table.iloc[rows]
         twice = table.duplicated(keep=False).to_numpy()
         if not twice.any():
             return
-        rows = np.flatnonzero(self.keep)[twice] + self.raw.first_row
         if rule == "error":
             raise ResponseError(
-                f"{len(rows)} rows share their {' and '.join(keys)} with another (rows {listed(rows, 8)}). Correct "
-                f"the ids, "
-                "or say which row counts: duplicates='first', 'last' or 'fullest'.",
+                f"{int(twice.sum())} rows share their {' and '.join(keys)} with another (rows "
+                f"{listed(rows[twice] + self.raw.first_row, 8)}). Correct the ids, or say which row counts: "
+                "duplicates='first', 'last' or 'fullest'.",
                 code="DuplicateResponse",
             )
-        full = -sum((self.why[id][self.keep] < 0).astype(int) for id in self.survey.items)
+        full = -sum((self.why[id][rows] < 0).astype(int) for id in self.survey.items)
         order = np.argsort(full, kind="stable") if rule == "fullest" else np.arange(len(table))
         again = table.iloc[order].duplicated(keep="last" if rule == "last" else "first").to_numpy()
         out = np.zeros(len(self.raw), dtype=bool)
-        out[np.flatnonzero(self.keep)[order[again]]] = True
+        out[rows[order[again]]] = True
         self._leave(out, f"repeated {' and '.join(keys)}: the {rule} row kept")
+
+    def _known(self, key: str) -> np.ndarray:
+        """The rows in which the file itself holds this id."""
+        columns = [column for column, id in self.bindings.columns.items() if id == key]
+        blank = [plain_texts(self.raw.column(column)).is_null().to_numpy() for column in columns]
+        return ~np.logical_and.reduce(blank)
 
     # The result ---------------------------------------------------------------------------------
 

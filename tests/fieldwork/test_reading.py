@@ -324,6 +324,23 @@ def test_case_27_duplicates_by_rule(tmp_path, survey, rule, kept):
     assert read.ledger.iloc[-1][["rows", "n_before", "n_after"]].tolist() == [1, 3, 2]
 
 
+def test_case_27_one_person_who_sent_two_responses_is_a_duplicate(tmp_path, survey):
+    header, rows = (
+        ["response", *HEADER],
+        [[f"R_{row}", *cells] for row, cells in enumerate(changed(1, "person", "001"))],
+    )
+    assert error(tmp_path, text(rows, header), survey).code == "DuplicateResponse"
+    read = read_responses(file(tmp_path, text(rows, header)), survey, duplicates="last")
+    assert read.frame["response"].tolist() == ["R_1", "R_2"]
+
+
+@pytest.mark.parametrize("name", ["response", "person"])
+def test_case_27_rows_without_an_id_repeat_nobody(tmp_path, survey, name):
+    header, rows = ["response", *HEADER], [[f"R_{row}", *cells] for row, cells in enumerate(ROWS)]
+    rows = [[("" if one == name else cell) for one, cell in zip(header, row)] for row in rows]
+    assert len(read_responses(file(tmp_path, text(rows, header)), survey)) == 3
+
+
 def test_case_27_one_person_in_two_collaborations_is_no_duplicate(tmp_path, survey):
     assert len(read_responses(file(tmp_path, text(changed(2, "person", "001"))), survey)) == 3
 
