@@ -133,7 +133,13 @@ def _pattern(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, .
 def _too_small(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
     if "ge" in details["ctx"]:
         return "TooSmall", f"{_begin(steps)} must be at least {details['ctx']['ge']}; {details['input']} came."
+    if "gt" in details["ctx"]:
+        return "TooSmall", f"{_begin(steps)} must be greater than {details['ctx']['gt']:g}; {details['input']} came."
     return "TooFew", f"{_begin(steps)} must hold at least {details['ctx'].get('min_length', 1)}."
+
+
+def _too_large(allowed: list[str], details: Mapping[str, Any], steps: tuple[Any, ...]) -> tuple[str, str]:
+    return "NotAllowed", f"{_begin(steps)} must be less than {details['ctx']['lt']:g}; {details['input']} came."
 
 
 SENTENCES: dict[str, Sentence] = {
@@ -144,6 +150,7 @@ SENTENCES: dict[str, Sentence] = {
     "string_too_short": _too_small,
     "too_short": _too_small,
     "greater_than": _too_small,
+    "less_than": _too_large,
 } | dict.fromkeys(
     ("string_type", "int_type", "int_from_float", "float_type", "bool_type", "list_type", "dict_type", "model_type"),
     _wrong_kind,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from cocoanalysis.arguments import shown
 from cocoanalysis.errors import PlanError, listed
 from cocoanalysis.fieldwork.reading import READING_RULES
 from cocoanalysis.propositions.plan import DeviationEntry, GateEntry, Plan
@@ -22,13 +23,13 @@ def deviation(given: DeviationEntry | Mapping[str, Any]) -> DeviationEntry:
     """A deviation as it was given, as an entry of the plan's form."""
     if isinstance(given, DeviationEntry):
         return given
-    reason = given.get("reason")
     try:
+        reason = given.get("reason")
         return DeviationEntry.model_validate({**given, "reason": {"en": reason} if isinstance(reason, str) else reason})
-    except ValidationError as error:
+    except (ValidationError, AttributeError) as error:
         raise PlanError(
             "A deviation has the keys setting (controls, exclusions, model, vcov, few_clusters or means_from), "
-            f"executed and reason; {listed(given)} came.",
+            f"executed and reason; {listed(given) if isinstance(given, Mapping) else shown(given)} came.",
             code="InvalidDeviation",
         ) from error
 

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import whole
 from cocoanalysis.errors import PlanError, listed, suggestion
 from cocoanalysis.propositions.decision import Claim, decide
 from cocoanalysis.propositions.estimands import Answers, Row, matrices, rewritten, rows_of
 from cocoanalysis.propositions.latent import structural
 from cocoanalysis.propositions.plan import Plan
-from cocoanalysis.propositions.verdicts import answers_of, claim_of
+from cocoanalysis.propositions.verdicts import answers_of, claim_of, plan_itself
 from cocoanalysis.result import Result
 
 CHOICES = ["exclusions", "controls", "measure", "missing", "model", "vcov", "means", "joint"]
@@ -123,7 +124,8 @@ def multiverse(plan: Plan, responses: Any, *, draws: int = 499, seed: int = 0) -
 
     Raises
     ------
-    PlanError : NoMultiverse
+    PlanError : NotAPlan, NoMultiverse
+    ModelError : BadSeed, BadArgument
 
     Examples
     --------
@@ -131,6 +133,8 @@ def multiverse(plan: Plan, responses: Any, *, draws: int = 499, seed: int = 0) -
     >>> coco.read_plan(coco.bundled("cocreation")).form.multiverse.hypotheses[:2]
     ['H1', 'H2a']
     """
+    plan_itself(plan)
+    draws, seed = whole(draws, "draws", 1), whole(seed, "seed", code="BadSeed")
     if plan.form.multiverse is None:
         raise PlanError(f"The plan '{plan.id}' has no multiverse section.", code="NoMultiverse")
     wanted = set(plan.form.multiverse.hypotheses)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import switch, whole
 from cocoanalysis.errors import Diagnostic, PlanError, listed, suggestion
 from cocoanalysis.instrument.model import Frozen
 from cocoanalysis.propositions import deviations as departures
@@ -210,7 +211,8 @@ def judge(
 
     Raises
     ------
-    PlanError : UnknownVariable, NoCluster, InvalidDeviation
+    PlanError : NotAPlan, UnknownVariable, NoCluster, InvalidDeviation, DeviatedPlan (changed by deviations before)
+    ModelError : BadSeed, BadArgument
 
     Examples
     --------
@@ -221,11 +223,10 @@ def judge(
     >>> verdicts["H1"].verdict, round(verdicts["H1"].numbers["estimate"], 3)
     ('supported', -0.358)
     """
-    if not isinstance(plan, Plan):
-        raise PlanError(
-            f"The first argument must be a plan; a {type(plan).__name__} came. Read it first: coco.read_plan(path).",
-            code="NotAPlan",
-        )
+    plan_itself(plan)
+    seed = whole(seed, "seed", code="BadSeed")
+    if gates != "all":
+        switch(gates, "gates (or 'all')")
     if plan.planned is not None:
         raise PlanError(
             "This plan has been changed by deviations, and its results would look planned. Give judge the plan itself "
@@ -274,6 +275,16 @@ def judge(
         diagnostics=_unexamined(plan, examined),
         gates=examined,
     )
+
+
+def plan_itself(plan: Any) -> Plan:
+    """The first argument of what applies a plan, which must be one."""
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"The first argument must be a plan; a {type(plan).__name__} came. Read it first: coco.read_plan(path).",
+            code="NotAPlan",
+        )
+    return plan
 
 
 class Fitted(NamedTuple):

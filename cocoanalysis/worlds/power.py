@@ -22,6 +22,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from cocoanalysis.arguments import is_number, shown, switch, whole
 from cocoanalysis.errors import CocoError, ModelError, listed, one_of
 from cocoanalysis.propositions.plan import Plan, read_plan
 from cocoanalysis.propositions.verdicts import VERDICTS, judge, stand_in_ids, stand_ins
@@ -250,11 +251,14 @@ def power(
 
     Raises
     ------
-    ModelError : UnknownChoice (backend), OtherRun (the file of ``resume`` belongs to another run), NoDask
+    ModelError : BadArgument, BadSeed, UnknownChoice (backend), OtherRun (the file of ``resume`` belongs to another
+        run), NoDask
     """
     plan = plan if isinstance(plan, Plan) else read_plan(plan)
     world = world if isinstance(world, World) else read_world(world)
     backend = one_of(backend or "joblib", BACKENDS, "backend")
+    replicates, workers = whole(replicates, "replicates", 1), whole(workers, "workers", 1)
+    seed, gates = whole(seed, "seed", code="BadSeed"), bool(switch(gates, "gates"))
     cells = [_size(size, world) for size in sizes] if sizes is not None else [_design(world)]
     light = _tested(plan, gates)
     settings = _settings(plan, world, cells, seed, gates)
@@ -492,6 +496,11 @@ def _size(size: Any, world: World) -> Size:
     raters = float(world.file.design.raters)
     if isinstance(size, (int, np.integer)):
         size = (max(round(size / raters), 2), size / max(round(size / raters), 2))
+    if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2 or not all(map(is_number, size)):
+        raise ModelError(
+            f"A size is a number of rows or (collaborations, raters), as (60, 15); {shown(size)} came.",
+            code="BadArgument",
+        )
     clusters, per = size
     if clusters < 2 or per < 1:
         raise ModelError(

@@ -196,9 +196,18 @@ def test_every_fitted_model_is_counted(ungated, plan, bundled, planned):
     "deviation",
     [{"setting": "alpha", "executed": 0.2, "reason": "x"}, {"setting": "vcov", "executed": "CR2"},
      {"setting": "vcov", "executed": "best", "reason": "x"}, {"setting": "exclusions", "executed": ["nobody"],
-     "reason": "x"}, {"setting": "controls", "executed": "domain", "reason": "x"}],
+     "reason": "x"}, {"setting": "controls", "executed": "domain", "reason": "x"}, "controls"],
 )  # fmt: skip
 def test_a_deviation_needs_a_setting_a_value_and_a_reason(deviation, plan, bundled):
     with pytest.raises(coco.CocoError) as caught:
         run(plan, bundled, deviations=[deviation])
     assert caught.value.code == "InvalidDeviation"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [({"gates": "some"}, "BadArgument"), ({"seed": -1}, "BadSeed"), ({"seed": 1.5}, "BadSeed")]
+)
+def test_requests_that_make_no_sense(plan, bundled, change, code):
+    with pytest.raises(coco.CocoError) as caught:
+        coco.judge(plan, bundled, **change)
+    assert caught.value.code == code

@@ -171,3 +171,12 @@ def test_a_plan_without_a_grid_says_so(scored):
     with pytest.raises(coco.CocoError) as caught:
         coco.multiverse(coco.read_plan(SURVEYS / "unit-climate"), scored)
     assert caught.value.code == "NoMultiverse"
+
+
+@pytest.mark.parametrize(("change", "code"), [({"draws": 0}, "BadArgument"), ({"seed": -3}, "BadSeed")])
+def test_requests_that_make_no_sense(plan, scored, change, code):
+    with pytest.raises(coco.CocoError) as caught:
+        coco.multiverse(plan, scored, **change)
+    assert caught.value.code == code
+    with pytest.raises(coco.CocoError, match="must be a plan"):
+        coco.multiverse("plan.yaml", scored)

@@ -66,6 +66,10 @@ FAULTS = [
     ("product: [committing, framing]", "product: [committing]", "UnclearHypothesis", "two variables"),
     ("predictor: framing", "holding: framing", "UnclearHypothesis", "exactly one of"),
     ("alpha: 0.05", "alpha: 5", "NotAllowed", "less than"),
+    ("respondent: 0.10", "respondent: -0.1", "TooSmall", "greater than 0; -0.1 came"),
+    ("missing: [fiml]", "missing: [mi]", "NotAllowed", "listwise, fiml"),
+    ("measure: [latent]", "measure: [factor]", "NotAllowed", "scores, latent"),
+    ("vcov: CR2,", "vcov: CR2, few_clusters: bootstrap,", "NotAllowed", "wild, none"),
     ("alpha: 0.05", "alhpa: 0.05", "UnknownKey", "alpha"),
     ("- id: H12", "- id: X12", "NotAllowed", "must match"),
 ]

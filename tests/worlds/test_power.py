@@ -189,3 +189,14 @@ def test_sizes_that_are_no_study(plan, world, sizes, code):
 def test_an_unknown_backend_is_named(plan, world):
     with pytest.raises(ModelError, match="joblib, dask"):
         power(plan, world, SMALL, replicates=1, backend="ray")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"replicates": 0}, "BadArgument"), ({"workers": 0}, "BadArgument"), ({"gates": "yes"}, "BadArgument"),
+     ({"seed": -1}, "BadSeed"), ({"sizes": ["60x15"]}, "BadArgument"), ({"sizes": [(60, 15, 2)]}, "BadArgument")],
+)  # fmt: skip
+def test_requests_that_make_no_sense(plan, world, change, code):
+    with pytest.raises(ModelError) as caught:
+        power(plan, world, **{"sizes": SMALL, "replicates": 1, **change})
+    assert caught.value.code == code
