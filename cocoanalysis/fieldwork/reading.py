@@ -68,8 +68,9 @@ from cocoanalysis.responses.scoring import key_check, keyed
 from cocoanalysis.result import PROVENANCES
 
 MONTHS = "jan|feb|mar|apr|maj|may|jun|jul|aug|sep|okt|oct|nov|dec"
-SPREADSHEET_ID = (  # 1E5, 1.2E+05 · more than 15 digits ending in zeros · 3-May · May-23
-    rf"(?i)^(\d(\.\d+)?e\+?\d+|\d{{14,}}00|\d{{1,2}}[-. /]({MONTHS})\w*|({MONTHS})\w*[-. /]\d{{1,4}})$"
+SPREADSHEET_ID = (  # 1E5, 1.2E+05 · more than 15 digits ending in zeros · 3-May · May-23 · a date at midnight
+    rf"(?i)^(\d(\.\d+)?e\+?\d+|\d{{14,}}00|\d{{1,2}}[-. /]({MONTHS})\w*|({MONTHS})\w*[-. /]\d{{1,4}}"
+    r"|\d{4}-\d\d-\d\d[T ]00:00:00)$"
 )
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 DUPLICATES = ("error", "first", "last", "fullest")
@@ -902,6 +903,15 @@ TRUE |= {words.lower() for words in AGREE["yes"].values()}
 FALSE |= {words.lower() for words in AGREE["no"].values()}
 
 
+def _number(told: str) -> float | None:
+    """A finite number, also with a decimal comma that can be nothing else; None for any other text."""
+    if re.fullmatch(r"[+-]?\d+,(\d\d?|\d{4,})", told):
+        told = told.replace(",", ".")
+    if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", told):
+        return None
+    return float(told) if abs(float(told)) < 1e150 else None
+
+
 def _technical(texts: Sequence[str], kind: str) -> Answers:
     """Cells of a technical column: text, number or true/false."""
     values: dict[str, Any] = {}
@@ -914,10 +924,10 @@ def _technical(texts: Sequence[str], kind: str) -> Answers:
         elif not told:
             reasons[text] = "skipped"
         elif kind == "number":
-            try:
-                values[text] = float(told)
-            except ValueError:
+            if (number := _number(told)) is None:
                 faults[text] = "no number"
+            else:
+                values[text] = number
         elif kind == "boolean" and told.lower() in TRUE | FALSE:
             values[text] = told.lower() in TRUE
         elif kind == "boolean":

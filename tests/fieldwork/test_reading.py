@@ -165,6 +165,7 @@ FAULTS = [
      "'tru1': 1 cells hold a date, as spreadsheets make of codes such as 3-5 (first in row 2"),
     ("case_25_number_made_of_id", text(changed(0, "person", "1E5")), "SpreadsheetId", "(first in row 2) look like ids"),
     ("case_25_date_made_of_id", text(changed(1, "person", "5-Mar")), "SpreadsheetId", "(first in row 3) look like ids"),
+    ("case_25_date_cell_made_of_id", text(changed(1, "person", "2026-05-03T00:00:00")), "SpreadsheetId", "in row 3"),
     ("case_26_rounded_long_id", text(changed(0, "person", "12345678901234500")), "SpreadsheetId", "15 digits"),
     ("case_27_duplicate_id", text(changed(1, "person", "001")), "DuplicateResponse", "(rows 2, 3)"),
     ("case_30_missing_last_quote", text() + '"004,a,public', "TruncatedFile", "opens near row 5 is never closed"),
@@ -380,6 +381,18 @@ def test_case_36_durations_are_counted_in_utc(tmp_path, survey, times, seconds, 
     assert told == seconds or (seconds is None and pd.isna(told))
     assert code is None or code in [one.code for one in read.diagnostics]
     assert read.frame["started"].iloc[0] == times[0]  # kept with its offset
+
+
+@pytest.mark.parametrize(
+    ("cell", "weight"), [("1.5", 1.5), ("1,5", 1.5), ("2e-1", 0.2), ("inf", None), ("1,500", None)]
+)
+def test_case_51_technical_numbers_are_finite_and_clear(tmp_path, survey, cell, weight):
+    path = file(tmp_path, text([[*row, cell] for row in ROWS], [*HEADER, "weight"], ";"))
+    if weight is None:
+        with pytest.raises(CocoError, match="'weight': 3 cells hold no number"):
+            read_responses(path, survey)
+    else:
+        assert read_responses(path, survey).frame["weight"].tolist() == [weight] * 3
 
 
 def test_form_says_what_was_not_asked(tmp_path, survey):
