@@ -697,7 +697,7 @@ def anonymity(
     diverse = [_diversity(table, frame[name]) for name in sensitive]
     return Anonymity(
         classes=_classes(table),
-        suggestions=_suggestions(table, k),
+        suggestions=_suggestions(table, k, _categories(responses.survey)),
         k=int(sizes.min()) if len(sizes) else 0,
         l=min(diverse) if diverse else None,
         target=k,
@@ -714,6 +714,12 @@ def _quasi_identifiers(responses: Any) -> list[str]:
     """What somebody else may know of a person: all background but identifiers and texts."""
     asked = [one for one in responses.survey.background.values() if one.kind in ("categorical", "multiple", "numeric")]
     return [name for one in asked for name in one.columns if name in responses.answers]
+
+
+def _categories(survey: Any) -> set[str]:
+    """The survey's own categories: words that name nobody."""
+    codes = {str(code) for one in survey.background.values() if not one.personal for code in one.categories or ()}
+    return codes | {NO_ANSWER, "merged"}
 
 
 def _background_table(responses: Any, variables: Iterable[str] | None) -> pd.DataFrame:
@@ -747,13 +753,13 @@ STEPS = 12
 LOSS = {"merge": 1.0, "band": 1.0, "drop": 2.0}
 
 
-def _suggestions(table: pd.DataFrame, k: int) -> pd.DataFrame:
+def _suggestions(table: pd.DataFrame, k: int, known: set[str]) -> pd.DataFrame:
     """Steps, one after the other, until nobody is at risk: each the one that gains most for what it loses."""
-    rows = [(step, *told) for step, (*told, _) in enumerate(_steps(table, k), start=1)]
+    rows = [(step, *told) for step, (*told, _) in enumerate(_steps(table, k, known), start=1)]
     return pd.DataFrame(rows, columns=["step", "action", "variable", "detail", "at_risk", "k"])
 
 
-def _steps(table: pd.DataFrame, k: int) -> Iterator[tuple[str, str, str, int, int, pd.DataFrame]]:
+def _steps(table: pd.DataFrame, k: int, known: set[str]) -> Iterator[tuple[str, str, str, int, int, pd.DataFrame]]:
     """Each step with what it leads to: action, variable, detail, people at risk, k, and the table after it.
 
     The gain is that of the logarithm of the number of people with whom somebody shares the background
@@ -761,7 +767,7 @@ def _steps(table: pd.DataFrame, k: int) -> Iterator[tuple[str, str, str, int, in
     """
     for _ in range(STEPS):
         sizes = combination_sizes(table)
-        options = [one for name in table for one in _remedies(table, name)]
+        options = [one for name in table for one in _remedies(table, name, known)]
         if not options or not (sizes < k).any():
             return
         crowds = [combination_sizes(changed) for *_, changed in options]
@@ -779,7 +785,7 @@ def coarsened(responses: Any, k: int = 5, variables: Iterable[str] | None = None
     """
     frame, reasons, lines = responses.answers, responses.reasons, []
     table = _background_table(responses, variables)
-    for action, name, detail, _, _, after in _steps(table, k):
+    for action, name, detail, _, _, after in _steps(table, k, _categories(responses.survey)):
         touched = len(frame) if name not in after else int((after[name] != table[name]).sum())
         lines.append(entry("recode", f"{action} {name}: {detail}", len(frame), rows=touched, cells=touched))
         table = after
@@ -790,7 +796,7 @@ def coarsened(responses: Any, k: int = 5, variables: Iterable[str] | None = None
     return replace(responses, answers=frame, reasons=reasons, entries=(*responses.entries, *lines))
 
 
-def _remedies(table: pd.DataFrame, name: Any) -> list[tuple[str, str, str, pd.DataFrame]]:
+def _remedies(table: pd.DataFrame, name: Any, known: set[str]) -> list[tuple[str, str, str, pd.DataFrame]]:
     column = table[name]
     found = [("drop", str(name), "leave it out of what is shared", table.drop(columns=name))]
     numbers = pd.to_numeric(column, errors="coerce")
@@ -802,9 +808,8 @@ def _remedies(table: pd.DataFrame, name: Any) -> list[tuple[str, str, str, pd.Da
     if len(counts) > 2 and True not in counts.index:
         rare = list(counts.index[-2:])
         merged = column.where(~column.isin(rare), "merged")
-        found.append(
-            ("merge", str(name), f"its two rarest categories: {listed(rare)}", table.assign(**{str(name): merged}))
-        )
+        said = f": {listed(rare)}" if {str(one) for one in rare} <= known else ""
+        found.append(("merge", str(name), f"its two rarest categories{said}", table.assign(**{str(name): merged})))
     return found
 
 

@@ -159,6 +159,8 @@ def test_suggested_steps_lead_to_nobody_at_risk(responses):
     assert table["variable"].iloc[0] == "years"
     assert "canary" not in repr(anonymity(responses))
     assert anonymity(responses, ["team"], k=5).tidy().empty
+    named = anonymity(responses, ["person"], k=5)  # every value is a rare one, and none is a category of the survey
+    assert "canary" not in " ".join(named.tidy()["detail"])
 
 
 def test_pseudonyms_need_the_key_and_link_waves(responses, tmp_path):
