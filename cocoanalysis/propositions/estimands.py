@@ -302,7 +302,9 @@ def inference(plan: Plan, n_clusters: int | None, people: bool) -> Inference:
         words = f"{choice.vcov} errors by collaboration and by respondent (some sit in several), least {df}"
         return Inference(choice.vcov, True, words)
     if n_clusters < FEW_CLUSTERS and choice.few_clusters == "wild":
-        return Inference("wild", False, f"wild cluster bootstrap ({n_clusters} clusters, fewer than {FEW_CLUSTERS})")
+        coarse = "" if 2**n_clusters > Options().draws else f"; its smallest p is {2.0 ** (1 - n_clusters):.2g}"
+        words = f"wild cluster bootstrap ({n_clusters} clusters, fewer than {FEW_CLUSTERS}{coarse})"
+        return Inference("wild", False, words)
     return Inference(choice.vcov, False, f"{choice.vcov} errors by collaboration, {df}")
 
 

@@ -300,6 +300,15 @@ def test_case_56_below_forty_clusters_the_wild_bootstrap_decides(plan, made):
     assert plain["H1"].numbers["estimate"] == few["H1"].numbers["estimate"]
 
 
+def test_with_very_few_clusters_the_smallest_p_is_told(plan, made):
+    """Eight clusters have 256 sign patterns, of which two give the observed |t|: nothing below .0078 can be found."""
+    eight = coco.judge(plan, made[made.collaboration < 8], exploratory=False).tidy()
+    wild = eight[eight["inference"].str.startswith("wild")]
+    assert wild["inference"].str.contains("its smallest p is 0.0078").all()
+    slopes = wild[wild["kind"] == "slope"]
+    assert slopes["p_value"].min() >= 2 / 256 - 1e-12
+
+
 def test_fewer_than_five_clusters_carry_no_verdict(plan, made):
     four = coco.judge(plan, made[made.collaboration < 4], exploratory=False).tidy()
     assert set(four["verdict"]) == {"not testable"}
