@@ -149,8 +149,10 @@ class Fit(Result):
         test = f"χ²({self.test.df:g}) = {m['chi2']:.2f}, p = {m['p_value']:.3f}"
         if scaled is not None:
             test += f"; scaled χ²({scaled.df:.4g}) = {scaled.chi2:.2f}, p = {scaled.p_value:.3f}"
-        indices = ", ".join(f"{name.upper()} {m[name]:.3f}" for name in ("cfi", "tli", "rmsea", "srmr"))
-        return f"{test}; {indices} (RMSEA 90 % interval {m['rmsea_lower']:.3f} to {m['rmsea_upper']:.3f})."
+        kind = next((k for k in ("_robust", "_scaled") if np.isfinite(m[f"rmsea{k}"])), "")
+        told = ", ".join(f"{name.upper()} {m[name + kind]:.3f}" for name in ("cfi", "tli", "rmsea"))
+        span = f"RMSEA 90 % interval {m['rmsea_lower' + kind]:.3f} to {m['rmsea_upper' + kind]:.3f}"
+        return f"{test}; {kind[1:]}{' ' if kind else ''}{told}, SRMR {m['srmr']:.3f} ({span})."
 
     def _shown(self) -> pd.DataFrame:
         table = self.tidy().drop(columns=["p_value"])
