@@ -433,8 +433,6 @@ def _sheet_rows(source: Source) -> Iterator[tuple[Any, ...]]:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             rows = book.worksheets[source.sheet].iter_rows(values_only=True)
             yield from _with_results(source, rows) if _has_formulas(source) else rows
-        except PlatformError:
-            raise
         except Exception as error:  # openpyxl lets errors of its XML and zip layers through, of many kinds
             raise PlatformError(
                 f"{source.path.name} cannot be opened as a workbook ({type(error).__name__}): it is damaged, or "
@@ -452,25 +450,16 @@ def _has_formulas(source: Source) -> bool:
 
 
 def _with_results(source: Source, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """The rows, when each formula comes with the result that a spreadsheet has computed.
-
-    Raises
-    ------
-    PlatformError : FormulaCell
-    """
+    """The rows with the results of formulas; a formula that nothing has computed stays the text that it is."""
     import openpyxl
 
     with source.open() as file:
         written = openpyxl.load_workbook(file, read_only=True).worksheets[source.sheet].iter_rows()
         for cells, row in zip(written, rows):
-            for cell, value in zip(cells, row):
-                if cell.data_type == "f" and value is None:
-                    raise PlatformError(
-                        f"Cell {cell.coordinate} of {source.path.name} holds a formula without its result. Open the "
-                        "file in a spreadsheet and save it, or replace formulas by their values.",
-                        code="FormulaCell",
-                    )
-            yield row
+            yield tuple(
+                str(getattr(cell.value, "text", cell.value)) if value is None and cell.data_type == "f" else value
+                for cell, value in zip(cells, row)
+            )
 
 
 def cell_text(cell: Any) -> str:
