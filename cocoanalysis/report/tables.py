@@ -201,7 +201,7 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "slope": ("Slope", "number3"),
     "any_wrong": ("At least one wrong", "bounded3"),
     "any_wrong_se": ("Standard error", "bounded3"),
-    "raters": ("Raters", "number"),
+    "raters": ("Raters", "count"),
     "median_p": ("Joint p", "p"),
     "same_sign": ("Same sign", "percent"),
     "same_verdict": ("Same verdict", "percent"),
