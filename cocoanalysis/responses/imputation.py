@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from cocoanalysis.errors import Diagnostic, ResponseError, listed
 from cocoanalysis.responses.ledger import entry
-from cocoanalysis.responses.pooling import Pooled, d2, pooled_alpha, pooled_tables
+from cocoanalysis.responses.pooling import Pooled, d2, pooled_reliability, pooled_tables
 from cocoanalysis.result import Result
 
 PRIOR = 0.25  # prior precision of standardised slopes (variance 4): proper where categories separate
@@ -350,7 +350,7 @@ class Imputations(Result):
         Parameters
         ----------
         analysis : from Responses to a result with ``tidy()`` (or to a table) that has est and se, or a
-            reliability table with alpha; such as ``lambda r: coco.cfa(r, "practices")``
+            reliability table with alpha and omega; such as ``lambda r: coco.cfa(r, "practices")``
         df_complete : residual degrees of freedom with complete data; taken from a column df where there is one
 
         Raises
@@ -360,7 +360,7 @@ class Imputations(Result):
         results = [analysis(one) for one in self.responses]
         tables = [_table(result) for result in results]
         reliable = {"scale", "n_items", "n", "alpha"} <= set(tables[0])
-        table = pooled_alpha(tables) if reliable else pooled_tables(tables, df_complete=df_complete)
+        table = pooled_reliability(tables) if reliable else pooled_tables(tables, df_complete=df_complete)
         return Pooled(table, self.m, _whole_model(results), self.provenance)
 
 

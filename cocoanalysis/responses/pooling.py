@@ -239,23 +239,45 @@ def _columns(found: Rubin, level: float) -> dict[str, np.ndarray]:
     }
 
 
-def pooled_alpha(tables: Sequence[pd.DataFrame], level: float = 0.95) -> pd.DataFrame:
-    """Pool reliability tables (scale, n_items, n, alpha): alpha on the scale of ln(1 − α), Bonett's (2002) variance.
+def pooled_reliability(tables: Sequence[pd.DataFrame], level: float = 0.95) -> pd.DataFrame:
+    """Pool reliability tables (scale, n_items, n, alpha, and omega_total where it is there) on the scale of ln(1 − ρ).
+
+    The variance of alpha is Bonett's (2002); that of omega is taken from the width of its interval (by the
+    delta method, at the same ``level``), carried to the logarithm.
 
     Returns
     -------
-    DataFrame: scale, n_items, n, alpha, alpha_lower, alpha_upper, riv, fmi
+    DataFrame: scale, n_items, n, alpha, alpha_lower, alpha_upper, riv, fmi, and with omega omega_total, omega_lower,
+    omega_upper, omega_riv, omega_fmi
     """
     first = tables[0]
     k, n = first["n_items"].to_numpy(dtype=float), first["n"].to_numpy(dtype=float)
-    logs = np.log(1 - np.array([table["alpha"].to_numpy(dtype=float) for table in tables]))
-    variance = np.broadcast_to(2 * k / ((k - 1) * (n - 2)), logs.shape)
-    found = rubin(logs, variance)
-    reach = stats.t.ppf(0.5 + level / 2, np.where(np.isfinite(found.df), found.df, 1e10)) * found.se
-    return first[["scale", "n_items", "n"]].assign(
-        alpha=1 - np.exp(found.est),
-        alpha_lower=1 - np.exp(found.est + reach),
-        alpha_upper=1 - np.exp(found.est - reach),
-        riv=found.riv,
-        fmi=found.fmi,
+    alphas = _stacked(tables, "alpha")
+    found = first[["scale", "n_items", "n"]].assign(
+        **_pooled_coefficient("alpha", "alpha", "", alphas, 2 * k / ((k - 1) * (n - 2)), level)
     )
+    if not all({"omega_total", "omega_lower", "omega_upper"} <= set(table) for table in tables):
+        return found
+    omegas = _stacked(tables, "omega_total")
+    width = _stacked(tables, "omega_upper") - _stacked(tables, "omega_lower")
+    variance = (width / (2 * stats.norm.ppf(0.5 + level / 2)) / (1 - omegas)) ** 2
+    return found.assign(**_pooled_coefficient("omega_total", "omega", "omega_", omegas, variance, level))
+
+
+def _stacked(tables: Sequence[pd.DataFrame], column: str) -> np.ndarray:
+    return np.array([table[column].to_numpy(dtype=float) for table in tables])
+
+
+def _pooled_coefficient(
+    name: str, short: str, prefix: str, values: np.ndarray, variance: np.ndarray, level: float
+) -> dict[str, np.ndarray]:
+    logs = np.log(1 - values)
+    found = rubin(logs, np.broadcast_to(variance, logs.shape))
+    reach = stats.t.ppf(0.5 + level / 2, np.where(np.isfinite(found.df), found.df, 1e10)) * found.se
+    return {
+        name: 1 - np.exp(found.est),
+        f"{short}_lower": 1 - np.exp(found.est + reach),
+        f"{short}_upper": 1 - np.exp(found.est - reach),
+        f"{prefix}riv": found.riv,
+        f"{prefix}fmi": found.fmi,
+    }

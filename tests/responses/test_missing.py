@@ -136,9 +136,30 @@ def test_pooling_needs_several_results_with_the_same_rows():
         assert caught.value.code == code
 
 
+def test_pooled_omega_follows_rubins_rules_on_the_logarithm():
+    """By hand: W = mean of u, B = variance of q, T = W + (1 + 1/m) B for q = ln(1 − ω), u = (se / (1 − ω))²."""
+    omegas, errors = np.array([0.80, 0.84, 0.82]), np.array([0.02, 0.015, 0.018])
+    tables = [
+        pd.DataFrame({
+            "scale": ["a"], "n_items": [4], "n": [200], "alpha": [0.8], "omega_total": [w],
+            "omega_lower": [w - 1.959963984540054 * e], "omega_upper": [w + 1.959963984540054 * e],
+        })
+        for w, e in zip(omegas, errors)
+    ]  # fmt: skip
+    q, u = np.log(1 - omegas), (errors / (1 - omegas)) ** 2
+    between, total = q.var(ddof=1), u.mean() + (1 + 1 / 3) * q.var(ddof=1)
+    df = 2 * (total / ((1 + 1 / 3) * between)) ** 2
+    reach = stats.t.ppf(0.975, df) * np.sqrt(total)
+    row = pooling.pooled_reliability(tables).iloc[0]
+    assert row.omega_total == pytest.approx(1 - np.exp(q.mean()), rel=1e-12)
+    assert row.omega_lower == pytest.approx(1 - np.exp(q.mean() + reach), rel=1e-6)
+    assert row.omega_upper == pytest.approx(1 - np.exp(q.mean() - reach), rel=1e-6)
+    assert row.omega_riv == pytest.approx((1 + 1 / 3) * between / u.mean(), rel=1e-9)
+
+
 def test_pooled_alpha_is_on_the_scale_of_its_interval():
     table = pd.DataFrame({"scale": ["s"], "n_items": [4], "n": [200], "alpha": [0.8]})
-    pooled = pooling.pooled_alpha([table, table.assign(alpha=0.84)])
+    pooled = pooling.pooled_reliability([table, table.assign(alpha=0.84)])
     assert pooled["alpha"][0] == pytest.approx(1 - np.sqrt(0.2 * 0.16))
     assert pooled["alpha_lower"][0] < pooled["alpha"][0] < pooled["alpha_upper"][0]
 
