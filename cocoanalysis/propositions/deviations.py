@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from cocoanalysis.arguments import shown
 from cocoanalysis.errors import PlanError, listed
-from cocoanalysis.fieldwork.reading import READING_RULES
+from cocoanalysis.fieldwork.rows import READING_RULES
 from cocoanalysis.propositions.plan import DeviationEntry, GateEntry, Plan
 
 DEVIATIONS = ["setting", "planned", "executed", "reason", "hypothesis", "outcome", "predictor", "planned_estimate",
