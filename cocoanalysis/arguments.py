@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from cocoanalysis.errors import CocoError, ModelError
+from cocoanalysis.errors import CocoError, ModelError, ResponseError
 
 
 def shown(value: Any) -> str:
@@ -25,6 +25,17 @@ def is_switch(value: Any) -> bool:
     """True or False, also numpy's (known by its name, since reading a survey loads no numpy)."""
     kind = type(value)
     return isinstance(value, bool) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
+
+
+def of_responses(value: Any, *, error: type[CocoError] = ResponseError) -> Any:
+    """Responses, which know their survey, reasons and ledger; a plain table does not."""
+    if not all(hasattr(value, name) for name in ("survey", "ledger", "answers")):
+        raise error(
+            f"This needs Responses, which know the survey and why an answer is missing; {shown(value)} came. "
+            "Read a file with coco.read_responses(path, survey).",
+            code="NotResponses",
+        )
+    return value
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import DisclosureError, ResponseError, listed
 from cocoanalysis.fieldwork.ddi import write_for
 from cocoanalysis.responses.disclosure import anonymity, coarsened, free
@@ -68,6 +69,7 @@ def write_dataset(
     DisclosureError : Recognisable, FolderNotEmpty
     ResponseError : UnknownVariable
     """
+    of_responses(responses)
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DisclosureError(f"The folder {target} is not empty; name a new one.", code="FolderNotEmpty")

@@ -312,7 +312,10 @@ def _icc_notes(name: str, parts: Components, row: Mapping[str, float]) -> list[D
         reason = f"{single} groups have one member for {name}: they count between groups and say nothing on agreement."
         notes.append(Diagnostic("SingletonGroups", reason, "warning"))
     if row["icc1"] < 0:
-        reason = f"Members of a group resemble each other less than strangers on {name} (ICC(1) below 0)."
+        reason = (
+            f"ICC(1) of {name} is below 0: in these data members of a group resemble each other less than strangers. "
+            "Chance alone does this where groups do not differ; see the interval."
+        )
         notes.append(Diagnostic("NegativeICC", reason, "note"))
     return notes
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import linalg, special
 
 from cocoanalysis.arguments import shown, word
-from cocoanalysis.errors import Diagnostic, ModelError, one_of
+from cocoanalysis.errors import Diagnostic, ModelError, listed, one_of
 from cocoanalysis.measurement.estimators import weighted
 from cocoanalysis.measurement.fitting import null_space
 from cocoanalysis.measurement.inference import gammas, information
@@ -30,7 +30,7 @@ def difference(function: Callable) -> Callable:
 @difference
 def plain(wide: Any, narrow: Any) -> tuple[float, float]:
     """The difference of two unscaled χ²."""
-    return narrow.test.chi2 - wide.test.chi2, narrow.test.df - wide.test.df
+    return _loss(wide, narrow), narrow.test.df - wide.test.df
 
 
 @difference
@@ -39,7 +39,7 @@ def satorra_bentler_2001(wide: Any, narrow: Any) -> tuple[float, float]:
     df = narrow.test.df - wide.test.df
     wide_factor = wide.scaled.factor if wide.scaled is not None else 1.0
     factor = (narrow.test.df * narrow.scaled.factor - wide.test.df * wide_factor) / df
-    delta = narrow.test.chi2 - wide.test.chi2
+    delta = _loss(wide, narrow)
     return (delta / factor if factor > 0 else np.nan), df
 
 
@@ -47,10 +47,15 @@ def satorra_bentler_2001(wide: Any, narrow: Any) -> tuple[float, float]:
 def satorra_2000(wide: Any, narrow: Any) -> tuple[float, float]:
     """Scaled and shifted difference (Satorra, 2000; Asparouhov & Muthén, 2006), as lavaan computes it."""
     df = narrow.test.df - wide.test.df
-    delta = narrow.test.chi2 - wide.test.chi2
+    delta = _loss(wide, narrow)
     trace, trace2 = _difference_traces(wide, narrow)
     a = np.sqrt(df / trace2)
     return delta * a + df - a * trace, df
+
+
+def _loss(wide: Any, narrow: Any) -> float:
+    """Difference of the unscaled χ², also where one of them is no test by itself (two levels)."""
+    return 2 * wide.problem.total * (narrow.solution.value - wide.solution.value)
 
 
 def _difference_traces(wide: Any, narrow: Any) -> tuple[float, float]:
@@ -121,13 +126,24 @@ def compare(*fits: Any, method: str | None = None) -> Comparison:
     _refuse(fits)
     name = _method(fits, method)
     rows: list[dict[str, Any]] = []
-    found: list[Diagnostic] = []
+    found = _inadmissible(fits)
     for k, fit in enumerate(fits):
         row = _row(fit, k)
         if k:
             row |= _step(fits[k - 1], fit, name, found)
         rows.append(row)
     return Comparison(pd.DataFrame(rows), name, tuple(found), fits[0].provenance)
+
+
+def _inadmissible(fits: Sequence[Any]) -> list[Diagnostic]:
+    """Which models have estimates that no population has: their indices and tests are for inspection only."""
+    places = [str(k) for k, fit in enumerate(fits, start=1) if not fit.admissible]
+    if not places:
+        return []
+    reason = (
+        f"Not admissible: model {listed(places)} (see the diagnostics of the fit). Do not choose by this table alone."
+    )
+    return [Diagnostic("InadmissibleFit", reason, "warning")]
 
 
 def _row(fit: Any, k: int) -> dict[str, Any]:

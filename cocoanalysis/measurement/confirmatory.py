@@ -135,10 +135,10 @@ class Fit(Result):
 
     def notes(self) -> list[str]:
         settings = self.settings
-        how = (
-            f"Estimator {settings['estimator']}, {settings['se']} errors, {settings['information']} information, "
-            f"test {settings['test']}."
-        )
+        errors = f"{settings['se']} errors, {settings['information']} information"
+        if self.replicates is not None:
+            errors = f"errors and percentile intervals from {self.replicates.asked} bootstrap replicates"
+        how = f"Estimator {settings['estimator']}, {errors}, test {settings['test']}."
         told = [self._fit_sentence()] if self._measurable else []
         if self._measurable and isinstance(self._robust, str):
             told.append(f"Robust CFI, TLI and RMSEA are left empty: {self._robust}.")
@@ -146,6 +146,10 @@ class Fit(Result):
 
     def _fit_sentence(self) -> str:
         m, scaled = self.measures, self.scaled
+        if np.isnan(self.test.chi2):
+            return f"No χ², CFI, TLI or RMSEA; SRMR {m['srmr']:.3f}."
+        if self.test.df == 0:
+            return f"χ²(0) = {m['chi2']:.2f}: nothing is tested."
         test = f"χ²({self.test.df:g}) = {m['chi2']:.2f}, p = {m['p_value']:.3f}"
         if scaled is not None:
             test += f"; scaled χ²({scaled.df:.4g}) = {scaled.chi2:.2f}, p = {scaled.p_value:.3f}"

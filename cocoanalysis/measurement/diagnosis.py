@@ -13,7 +13,7 @@ import numpy as np
 from cocoanalysis.errors import Diagnostic, listed
 from cocoanalysis.measurement.fitting import Solution, plainly_positive, rank_deficit
 from cocoanalysis.measurement.implied import Block
-from cocoanalysis.measurement.inference import Problem, degrees_of_freedom, moment_rank
+from cocoanalysis.measurement.inference import Problem, degrees_of_freedom, moment_rank, plain_test
 from cocoanalysis.measurement.ordinal import completed_variances
 
 
@@ -42,6 +42,7 @@ def diagnose(problem: Problem, solution: Solution) -> Facts:
     _identification(problem, solution, facts)
     _admissibility(problem, solution, facts)
     _saturation(problem, solution, facts)
+    _above_unrestricted(problem, solution, facts)
     return facts
 
 
@@ -187,3 +188,17 @@ def _saturation(problem: Problem, solution: Solution, facts: Facts) -> None:
         facts.diagnostics.append(Diagnostic(
             "Saturated", "The model has as many parameters as moments and fits any data: χ², CFI and TLI test nothing.",
             "note"))  # fmt: skip
+
+
+def _above_unrestricted(problem: Problem, solution: Solution, facts: Facts) -> None:
+    """A two-level model may leave the covariance matrices that a population can have, and then has no χ²."""
+    if not np.isnan(plain_test(problem, solution).chi2):
+        return
+    gain = -problem.total * solution.value
+    facts.diagnostics.append(Diagnostic(
+        "NoTest",
+        f"The log-likelihood lies {gain:.2f} above that of the unrestricted model, because the estimates imply a "
+        "covariance matrix between clusters that no population has. χ², CFI, TLI and RMSEA are left empty: this is not "
+        "a good fit (lavaan reports a χ² of 0).",
+        "warning",
+    ))  # fmt: skip

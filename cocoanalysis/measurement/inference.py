@@ -63,6 +63,11 @@ class Problem:
         return np.array(self.n) / self.total
 
     @property
+    def below_zero(self) -> float:
+        """How far χ² may fall below 0 by rounding or an early stop; further down it is no test."""
+        return np.inf
+
+    @property
     def divisor(self) -> float:
         """What the inverse information is divided by: rows, less one a group outside the likelihood family."""
         if self.estimator.likelihood or (self.mplus and self.ordinal):
@@ -251,8 +256,10 @@ def degrees_of_freedom(problem: Problem, solution: Solution) -> int:
 
 
 def plain_test(problem: Problem, solution: Solution) -> Test:
+    """χ² of the model against the unrestricted one; missing where the model fits better than that one."""
     df = degrees_of_freedom(problem, solution)
-    return Test(max(2 * problem.total * solution.value, 0.0), df)
+    chi2 = 2 * problem.total * solution.value
+    return Test(np.nan if df > 0 and chi2 < -problem.below_zero else max(chi2, 0.0), df)
 
 
 def scaled_test(problem: Problem, solution: Solution, plain: Test) -> Test | None:

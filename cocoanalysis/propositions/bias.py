@@ -100,6 +100,12 @@ def split_cluster(
     if np.isnan(whole[2]):
         text = "A variable does not differ between clusters by ICC(1), so nothing can be disattenuated."
         found = (Diagnostic("NoClusterVariance", text, "warning"),)
+    elif abs(whole[2]) > 1:
+        text = (
+            "The disattenuated value lies beyond ±1, which no correlation does: the clusters' means are too "
+            "unreliable, or too few, to correct for it. Read it as 'high', not as a number."
+        )
+        found = (Diagnostic("BeyondOne", text, "warning"),)
     icc = _icc(parts, np.ones((1, groups)))[:, 0]
     return SplitCluster(
         table=pd.DataFrame({"estimate": names, "est": whole, "ci_lower": low, "ci_upper": high}),
@@ -126,7 +132,7 @@ def _clusters(answers: Answers, predictor: str, outcome: str, splits: int, rando
         raise ModelError(
             f"{groups} clusters have four raters who answered both; at least {FEWEST} are needed.", code="FewClusters"
         )
-    values = np.array([answers.numbers[name][keep] for name in (predictor, outcome)])
+    values = np.array([answers.number(name)[keep] for name in (predictor, outcome)])
     size = np.bincount(codes)
     sums = np.array([np.bincount(codes, one) for one in values])
     squares = np.array([np.bincount(codes, one**2) for one in values])

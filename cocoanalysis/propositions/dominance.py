@@ -113,8 +113,8 @@ def dominance(
         )
     answers = answers_to(data, [outcome, *predictors, *controls], cluster)
     clustered = answers.clusters is not None
-    if clustered and any(answers.of_clusters[name] for name in predictors):
-        fixed = [name for name in predictors if answers.of_clusters[name]]
+    if clustered and any(answers.of_clusters.get(name, False) for name in predictors):
+        fixed = [name for name in predictors if answers.of_clusters.get(name, False)]
         raise ModelError(f"{listed(fixed)} do(es) not vary within clusters; take cluster=False.", code="NotIdentified")
     built = Equation(outcome, tuple(predictors), (), None, tuple(controls), clustered, clustered)
     numbers = matrices(built, answers)

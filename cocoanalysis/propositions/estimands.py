@@ -59,6 +59,16 @@ class Answers:
         plain = {n: c for n, c in self.frame.items() if not isinstance(c.dtype, pd.CategoricalDtype)}
         return {str(name): column.to_numpy(float) for name, column in plain.items()}
 
+    def number(self, name: str) -> np.ndarray:
+        """One numeric column; a categorical one has no order of numbers that anybody gave it."""
+        if name in self.categories:
+            raise ModelError(
+                f"'{name}' holds categories, and a number is needed here. Turn its codes into numbers "
+                f"(data['{name}'].astype(float)) if their distances mean something.",
+                code="NotNumeric",
+            )
+        return self.numbers[name]
+
     @cached_property
     def categories(self) -> dict[str, np.ndarray]:
         """Codes of categorical columns, −1 for missing; 0 is the reference."""
@@ -213,7 +223,7 @@ def matrices(equation: Equation, answers: Answers, rows: np.ndarray | None = Non
     """Columns in the formula's order, computed on the complete rows (or on the given ones)."""
     rows = answers.complete(equation.names) if rows is None else rows
     codes = None if answers.clusters is None else _consecutive(answers.clusters[rows])
-    values = {n: answers.numbers[n][rows] for n in [equation.outcome, *equation.split, *equation.whole]}
+    values = {n: answers.number(n)[rows] for n in [equation.outcome, *equation.split, *equation.whole]}
     columns: dict[str, np.ndarray] = {"Intercept": np.ones(int(rows.sum()))}
     averages: dict[str, np.ndarray] = {}
     for name in (*equation.split, *equation.whole):

@@ -190,7 +190,7 @@ def _parts(chains: _Chains, answers: Answers, controls: tuple[str, ...]) -> dict
 
 def _equation(outcome: str, predictors: Sequence[str], answers: Answers, controls: tuple[str, ...]) -> Equation:
     clustered = answers.clusters is not None
-    whole = tuple(name for name in predictors if clustered and answers.of_clusters[name])
+    whole = tuple(name for name in predictors if clustered and answers.of_clusters.get(name, False))
     split = tuple(name for name in predictors if name not in whole)
     return Equation(outcome, split, whole, None, controls, clustered, clustered)
 

@@ -151,6 +151,8 @@ def simple_slopes(
     [-1, 0, 1]
     """
     answers = answers_to(data, [outcome, predictor, moderator, *controls], cluster)
+    for name in (outcome, predictor, moderator):
+        answers.number(name)
     built, terms = _equation(outcome, predictor, moderator, tuple(controls), answers)
     table = answers.frame
     if answers.clusters is not None and answers.cluster_name:
@@ -184,7 +186,7 @@ def _equation(
         terms = (f"center({predictor})", f"center({moderator})")
         return f"{outcome} ~ {' + '.join([*terms, ':'.join(terms), *controls])}", terms
     names = (predictor, moderator)
-    whole = tuple(name for name in names if answers.of_clusters[name])
+    whole = tuple(name for name in names if answers.of_clusters.get(name, False))
     split = tuple(name for name in names if name not in whole)
     built = Equation(outcome, split, whole, names, controls)
     return built, (built.term(predictor), built.term(moderator))

@@ -210,7 +210,7 @@ def necessity(
 
 def _pair(answers: Answers, predictor: str, outcome: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     rows = answers.complete([predictor, outcome])
-    x, y = answers.numbers[predictor][rows], answers.numbers[outcome][rows]
+    x, y = answers.number(predictor)[rows], answers.number(outcome)[rows]
     if len(x) < 3:
         raise ModelError(f"Fewer than three rows have both {listed([predictor, outcome])}.", code="NoCompleteRows")
     for name, value in ((predictor, x), (outcome, y)):

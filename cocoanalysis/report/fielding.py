@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import ModelError
 from cocoanalysis.measurement.aggregation import icc
 from cocoanalysis.responses.disclosure import free
@@ -37,7 +38,7 @@ def interim(responses: Any, scales: Sequence[str] | None = None, invited: pd.Dat
     ------
     ModelError : NoCollaborations
     """
-    survey, frame = responses.survey, responses.frame
+    survey, frame = of_responses(responses).survey, responses.frame
     group = survey.collaboration or survey.cluster
     if not group or group not in frame:
         raise ModelError("The responses have no column that names the collaboration.", code="NoCollaborations")

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import DisclosureError, ResponseError, listed, one_of
 from cocoanalysis.responses.ledger import entry
 from cocoanalysis.result import PROVENANCES, Result
@@ -685,7 +686,7 @@ def anonymity(
     ------
     ResponseError : UnknownVariable
     """
-    frame = responses.answers
+    frame = of_responses(responses).answers
     names = _quasi_identifiers(responses) if variables is None else list(variables)
     absent = [name for name in [*names, *sensitive] if name not in frame]
     if absent:

@@ -20,6 +20,7 @@ from scipy import optimize
 from scipy.special import ndtr, ndtri
 from threadpoolctl import threadpool_limits
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import Diagnostic, ResponseError, listed
 from cocoanalysis.responses.ledger import entry
 from cocoanalysis.responses.pooling import Pooled, d2, pooled_reliability, pooled_tables
@@ -415,6 +416,7 @@ def impute(
     ------
     ResponseError : NothingMissing, EmptyItem, TooFewImputations
     """
+    of_responses(responses)
     if m < 2:
         raise ResponseError(f"Imputation needs at least 2 samples, better 20; {m} came.", code="TooFewImputations")
     frame, variables, labels = _columns(responses, names, background)

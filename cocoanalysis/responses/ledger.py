@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import ResponseError, one_of
 
 COLUMNS = ["step", "rule", "rows", "cells", "n_before", "n_after", "origin"]
@@ -142,7 +143,7 @@ def sample_flow(responses: Any, invited: int | None = None, attentive: str = "ca
     stages 'complete' and 'attentive' count those analysed so far and leave nobody out themselves;
     a stage that cannot be told from these data has no n and ``known`` says what is missing.
     """
-    ledger = responses.ledger
+    ledger = of_responses(responses).ledger
     read = int(ledger["n_before"].iloc[0]) if len(ledger) else len(responses.answers)
     out = ledger[ledger["n_after"] < ledger["n_before"]]
     dropped = out[["rule", "n_before", "n_after"]].to_numpy()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import ResponseError, listed
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
@@ -283,6 +284,7 @@ class Missingness(Result):
 
 def missingness(responses: Any, names: Any = None) -> Missingness:
     """How many answers to these items are missing and why; all items unless named."""
+    of_responses(responses)
     items = [id for id in responses.survey.item_ids(names) if id in responses.answers]
     others = [name for name in responses.answers if name not in responses.survey.items]
     return Missingness(

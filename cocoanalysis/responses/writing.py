@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import ResponseError, listed
 from cocoanalysis.responses.matching import REASONS
 
@@ -52,6 +53,7 @@ def _cell(value: Any) -> Any:
 
 def write_responses(responses: Any, path: str | Path) -> Path:
     """Write responses as a tidy CSV file (UTF-8) with reasons and provenance; the file is replaced whole."""
+    of_responses(responses)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(target.name + ".part")
@@ -76,6 +78,7 @@ def write_sav(responses: Any, path: str | Path, language: str = "en") -> Path:
     """
     import pyreadstat
 
+    of_responses(responses)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     frame, labels, ranges, measures = {}, {}, {}, {}

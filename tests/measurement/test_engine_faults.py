@@ -467,3 +467,12 @@ def test_slips_of_a_caller_are_named(hs, ask, code):
     with pytest.raises((ModelError, ResponseError)) as raised:
         ask(hs)
     assert raised.value.code == code
+
+
+def test_the_display_names_bootstrap_errors_and_an_empty_test():
+    random = np.random.default_rng(4)
+    data = pd.DataFrame(random.normal(size=(300, 1)) + random.normal(size=(300, 3)), columns=list("abc"))
+    told = coco.cfa(data, "f =~ a + b + c", bootstrap=10, seed=1).notes()
+    assert "χ²(0) = 0.00: nothing is tested." in told
+    assert any("errors and percentile intervals from 10 bootstrap replicates" in note for note in told)
+    assert not any("nan" in note for note in told)

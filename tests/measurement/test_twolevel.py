@@ -126,6 +126,25 @@ def test_unrestricted_model_says_what_a_longer_search_would_add(data):
     assert long.loglik - short.loglik == pytest.approx(short.remaining, rel=0.5, abs=1e-4)
 
 
+def test_a_model_that_leaves_the_population_has_no_chi_square():
+    """lavaan's own log-likelihoods (make_improper.R) lie above its unrestricted one; its χ² of 0 is no good fit."""
+    want, data = reference.values("improper"), reference.table("improper")
+    fits = {name: coco.cfa(data, case["model"], cluster="id") for name, case in want.items()}
+    for name, fit in fits.items():
+        row, case = fit.glance().iloc[0], want[name]
+        assert row.loglik == pytest.approx(case["loglik"], abs=1e-4)
+        assert case["chi2"] == 0
+        assert case["loglik"] > case["unrestricted"] + 0.5
+        assert row[["chi2", "p_value", "cfi", "tli", "rmsea", "rmsea_upper"]].isna().all()
+        assert not fit.admissible
+        assert {"Inadmissible", "NoTest"} <= {d.code for d in fit.diagnostics}
+        assert any(note.startswith("No χ²") for note in fit.notes())
+    found = coco.compare(*fits.values())
+    assert "InadmissibleFit" in {d.code for d in found.diagnostics}
+    difference = 2 * (want["wide"]["loglik"] - want["narrow"]["loglik"])
+    assert found.tidy()["delta_chi2"].iloc[1] == pytest.approx(difference, abs=2e-4)
+
+
 def test_labels_tie_parameters_over_levels_and_definitions_have_errors(data):
     fit = fitted("paths", data)
     table = fit.tidy().set_index(["lhs", "op", "rhs"])

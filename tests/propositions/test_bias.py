@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import cocoanalysis as coco
+from cocoanalysis.errors import CocoError
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,3 +132,39 @@ def test_requests_that_cannot_be_met_say_why(work, code, climate):
     with pytest.raises(coco.CocoError) as caught:
         work(climate)
     assert caught.value.code == code
+
+
+def test_a_disattenuated_value_beyond_one_is_no_correlation():
+    random = np.random.default_rng(0)
+    group = np.repeat(np.arange(20), 4)
+    view = random.normal(size=20)[group]
+    noise = random.normal(size=(2, 80)) * 3
+    found = []
+    for own in (noise, noise * 0.1):
+        table = pd.DataFrame({"x": view + own[0], "y": view + own[1], "group": group})
+        split = coco.split_cluster(table, outcome="y", predictor="x", cluster="group", splits=20, draws=9, seed=1)
+        found.append((split.tidy()["est"].iloc[2] > 1, "BeyondOne" in {d.code for d in split.diagnostics}))
+    assert all(beyond == told for beyond, told in found)
+    assert (True, True) in found
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda t: coco.mediate(t, outcome="y", predictor="x", mediators="m", draws=9),
+        lambda t: coco.dominance(t, outcome="y", predictors=["x", "m"]),
+        lambda t: coco.dominance(t, outcome="y", predictors=["x", "m"], cluster="g"),
+        lambda t: coco.necessity(t, outcome="y", predictors=["x", "m"], draws=9),
+        lambda t: coco.simple_slopes(t, outcome="y", predictor="x", moderator="m"),
+        lambda t: coco.simple_slopes(t, outcome="y", predictor="x", moderator="m", cluster="g"),
+        lambda t: coco.split_cluster(t, outcome="y", predictor="m", cluster="g"),
+    ],
+)
+def test_categories_where_numbers_are_needed_are_named(ask):
+    random = np.random.default_rng(1)
+    table = pd.DataFrame(random.normal(size=(80, 2)), columns=["x", "y"])
+    table["m"] = pd.Categorical(random.integers(1, 6, 80), ordered=True)
+    table["g"] = np.repeat(np.arange(10), 8)
+    with pytest.raises(CocoError, match="'m' holds categories") as fault:
+        ask(table)
+    assert fault.value.code == "NotNumeric"

@@ -310,3 +310,18 @@ def test_case_51_negative_zero_is_zero(survey):
     other = frame.assign(years=-0.0)
     made = [Responses.from_frame(one, survey).frame["years"].to_numpy() for one in (frame, other)]
     np.testing.assert_array_equal(made[0], made[1])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda t, d: coco.impute(t), lambda t, d: coco.missingness(t), lambda t, d: coco.sample_flow(t),
+        lambda t, d: coco.anonymity(t), lambda t, d: coco.interim(t), lambda t, d: coco.write_responses(t, d / "a.csv"),
+        lambda t, d: coco.write_sav(t, d / "a.sav"), lambda t, d: coco.write_dataset(t, d / "a"),
+    ],
+)  # fmt: skip
+def test_what_needs_responses_says_so_to_a_plain_table(ask, tmp_path):
+    with pytest.raises(CocoError, match="a DataFrame came") as fault:
+        ask(pd.DataFrame({"a": [1, 2]}), tmp_path)
+    assert fault.value.code == "NotResponses"
+    assert not list(tmp_path.iterdir())
