@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from cocoanalysis.errors import CocoError, ModelError, ResponseError
+from cocoanalysis.errors import CocoError, ExportError, ModelError, ResponseError
 
 
 def shown(value: Any) -> str:
@@ -108,3 +108,21 @@ def file_path(value: Any, what: str, error: type[CocoError] = ModelError) -> Pat
     if isinstance(value, str | os.PathLike) and value != "":
         return Path(value)
     raise error(f"{what} is named by its path, a text such as 'folder/file'; {shown(value)} came.", code="NotAPath")
+
+
+def new_file(value: Any) -> Path:
+    """The path of a file to write; folders on the way are made.
+
+    Raises
+    ------
+    ExportError : NotAPath, NotWritable (a folder, or below something that is no folder)
+    """
+    path = file_path(value, "A file to write", ExportError)
+    if not path.name or path.is_dir():
+        raise ExportError(f"'{value}' is a folder; give the name of a file, as '{path / 'file'}'.", code="NotWritable")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        sentence = f"'{path}' cannot be written: the folder '{path.parent}' cannot be made ({problem.strerror})."
+        raise ExportError(f"{sentence} Choose another folder.", code="NotWritable") from problem
+    return path

@@ -53,6 +53,11 @@ class Commands(TyperGroup):
         except BrokenPipeError:  # the reader of a pipe went away, as in ``coco check … | head -1``
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # stays open: Python flushes it at exit
             raise typer.Exit(0) from None
+        except OSError as error:
+            if error.filename is None:  # no file that the user could do something about
+                raise
+            say(f"'{error.filename}' cannot be read or written ({error.strerror}); choose another file or folder.")
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(
@@ -465,7 +470,7 @@ def simulate(
 
     responses = drawn(located(survey, world), n, seed)
     write_responses(responses, output)
-    say(f"{len(responses.frame)} synthetic rows in {output}")
+    say(f"{len(responses.frame)} synthetic row{'s' * (len(responses.frame) != 1)} in {output}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Any
 
 from lxml import etree
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.fieldwork.platforms import Platform, register
 from cocoanalysis.fieldwork.questionnaire import (
     ADDRESSES,
@@ -58,8 +59,7 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     -------
     list of the file and its code map
     """
-    asked, target = questionnaire(survey, form, version), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    asked, target = questionnaire(survey, form, version), new_file(path)
     tree = etree.ElementTree(codebook(asked, target.stem))
     etree.indent(tree)
     tree.write(str(target), encoding="UTF-8", xml_declaration=True)

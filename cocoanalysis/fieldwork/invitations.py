@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import new_file, seed_number
 from cocoanalysis.errors import PlatformError, listed, one_of
 from cocoanalysis.fieldwork.limesurvey import participants
 from cocoanalysis.fieldwork.opening import opened, text_table
@@ -68,7 +69,7 @@ def invite(
     versions = _versions(survey, form)
     links = _links(link, versions)
     table = _people(Path(people), group, organisation, respondent)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_number(seed, PlatformError))
     table[respondent] = _codes(table[respondent], rng)
     _unique(table, group, respondent)
     drawn = _drawn(table[group], len(versions), rng)
@@ -93,8 +94,7 @@ def write_invitations(table: pd.DataFrame, path: str | Path, group: str) -> list
     """
     target, safe = Path(path), table.map(_guarded)
     if target.suffix:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        parts = {target: safe}
+        parts = {new_file(target): safe}
     else:
         target.mkdir(parents=True, exist_ok=True)
         names = {name: re.sub(r"[^A-Za-z0-9]+", "-", str(name)).strip("-") for name in table[group].unique()}
@@ -137,7 +137,7 @@ def _columns(survey: Any) -> tuple[str, str, str | None]:
 
 def _versions(survey: Any, form: str) -> list[str]:
     """What the column form holds, for each version of the form."""
-    one_of(form, ["full", *survey.forms], "form", error=PlatformError, code="UnknownForm")
+    one_of(form, list({"full": None, **survey.forms}), "form", error=PlatformError, code="UnknownForm")
     design = survey.forms.get(form)
     parts = len(design.parts) if design is not None else 0
     return [f"{form}:{version}" for version in range(parts)] or [form]

@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.errors import PlatformError, listed
 from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
 from cocoanalysis.fieldwork.platforms import (
@@ -103,8 +104,7 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     table.writerows(_settings(asked))
     for language in survey.languages:
         table.writerows(_rows(asked, language))
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = new_file(path)
     target.write_text("\ufeff" + text.getvalue(), encoding="utf-8", newline="\n")
     columns = {id: column for column, id in _columns(asked).items()}
     known = {

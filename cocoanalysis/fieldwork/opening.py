@@ -240,9 +240,14 @@ def delimiter(source: Source) -> str:
 
     Raises
     ------
-    PlatformError : AmbiguousDelimiter
+    PlatformError : AmbiguousDelimiter, BadDelimiter
     """
     if source.options.delimiter:
+        if len(source.options.delimiter) != 1 or source.options.delimiter in '"\r\n':
+            raise PlatformError(
+                f"One character stands between the cells, such as ',' or ';'; {source.options.delimiter!r} came.",
+                code="BadDelimiter",
+            )
         return source.options.delimiter
     start = first_lines(source)
     widths = {mark: [len(row) for row in itertools.islice(_records(start, mark), 30)] for mark in DELIMITERS}

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.fieldwork.platforms import Platform, register
 from cocoanalysis.fieldwork.questionnaire import Questionnaire, language_name, questionnaire
@@ -74,8 +75,7 @@ def write(
     ------
     PlatformError : UnknownLanguage, UnknownVersion
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = new_file(path)
     target.write_text(page(questionnaire(survey, form, version), language), encoding="utf-8", newline="\n")
     return [target]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.errors import PlatformError, one_of
 from cocoanalysis.fieldwork.platforms import CodeMap, write_code_map
 from cocoanalysis.instrument.model import in_language
@@ -286,8 +287,7 @@ def files_by_language(survey: Any, path: str | Path, language: str | None) -> li
     """
     if language is not None:
         one_of(language, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = new_file(path)
     first, *others = [language] if language else survey.languages
     return [(first, target), *((other, target.with_name(f"{target.stem}.{other}{target.suffix}")) for other in others)]
 

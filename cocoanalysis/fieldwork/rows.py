@@ -17,6 +17,7 @@ from cocoanalysis.responses.matching import plain_texts
 from cocoanalysis.responses.responses import Responses
 from cocoanalysis.responses.scoring import key_check, keyed
 
+MAIL = r"[^@\s]@[^@\s]+\.[A-Za-z]"
 ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 READING_RULES = ("previews, tests and spam left out", "did not agree to take part, left out")
 NOT_LIVE = ("preview", "test", "spam")
@@ -245,7 +246,23 @@ class Rows(Cells):
         nobody = [id for id in asked if self.answered[id] == 0 and len(self.raw)]
         if nobody:
             yield Diagnostic("EmptyItem", f"Nobody answered {listed(nobody)}.", "warning")
+        yield from self._identifier_doubts(responses.frame)
         yield from key_check(responses).diagnostics
+
+    def _identifier_doubts(self, frame: pd.DataFrame) -> Iterator[Diagnostic]:
+        """Answers that belong to no collaboration, and identifiers that say who somebody is."""
+        cluster = self.survey.cluster
+        if cluster and (cluster not in frame or frame[cluster].isna().all()):
+            words = f"No answer says which '{cluster}' it belongs to; what compares or groups by it cannot be computed."
+            yield Diagnostic("NoCluster", words, "warning")
+        named = [one for one in (self.survey.respondent, cluster, self.survey.organisation) if one in frame]
+        telling = [one for one in dict.fromkeys(named) if frame[one].astype("string").str.contains(MAIL).any()]
+        if telling:
+            words = (
+                f"{listed(telling)} holds e-mail addresses, which stay in what is written. Replace them by codes, "
+                "as cocoanalysis.responses.pseudonyms does."
+            )
+            yield Diagnostic("PersonalIdentifier", words, "warning")
 
 
 def _seconds(started: pd.Series, ended: pd.Series) -> pd.Series | None:

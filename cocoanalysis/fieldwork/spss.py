@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.errors import PlatformError, listed, one_of
 from cocoanalysis.fieldwork.opening import cell_text
 from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
@@ -64,8 +65,7 @@ def write(
 
     tongue = survey.languages[0] if language is None else language
     one_of(tongue, survey.languages, "language of the survey", error=PlatformError, code="UnknownLanguage")
-    asked, target = questionnaire(survey, form, version), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    asked, target = questionnaire(survey, form, version), new_file(path)
     names = {name: survey.label(name, tongue) if name in survey.background else name for name in asked.identifiers}
     sections = [in_columns(section, yes="1", no="0") for section in asked.sections]
     words = {q.id: _asked_as(section, q, tongue) for section in sections for q in section.questions}

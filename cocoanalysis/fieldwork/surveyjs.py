@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.errors import PlatformError
 from cocoanalysis.fieldwork.opening import cell_text, decoded, text_table
 from cocoanalysis.fieldwork.platforms import CodeMap, Head, Options, Platform, Raw, Source, register, write_code_map
@@ -67,8 +68,7 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
     -------
     list of the file and its code map
     """
-    asked, target = questionnaire(survey, form, version), Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    asked, target = questionnaire(survey, form, version), new_file(path)
     target.write_text(
         json.dumps(definition(asked), ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
     )

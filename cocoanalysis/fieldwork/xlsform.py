@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from cocoanalysis.arguments import new_file
 from cocoanalysis.fieldwork.opening import text_table, unique_names, workbook_rows
 from cocoanalysis.fieldwork.platforms import Head, Options, Platform, Raw, Source, register
 from cocoanalysis.fieldwork.questionnaire import (
@@ -85,8 +86,7 @@ def write(survey: Any, path: str | Path, *, form: str = "full", version: int | N
         ("settings", [_settings(asked)]),
     ):
         _fill(book.create_sheet(title), rows)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = new_file(path)
     book.save(target)
     return written(asked, [target], "xlsform", recoded(asked.questions, platform_codes))
 

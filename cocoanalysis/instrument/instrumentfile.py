@@ -30,6 +30,7 @@ from cocoanalysis.instrument.model import (
 from cocoanalysis.instrument.validation import fit
 from cocoanalysis.instrument.yamlfile import Source
 
+DIGITS = 9  # of a code: what every platform and file keeps
 RESERVED = frozenset(keyword.kwlist) | {  # words that a formula, R, SPSS or Stata would take for its own
     "all", "by", "eq", "ge", "gt", "le", "lt", "ne", "to", "with", "function", "repeat", "next", "byte", "int",
     "long", "float", "double", "using", "null", "true", "false", "na", "nan", "inf", "level",
@@ -199,6 +200,9 @@ def _scale(reader: _Reader, id: str, entry: form.ScaleEntry) -> ResponseScale | 
         if code in seen:
             sentence = f"The code {code} stands twice in the scale '{id}'; the first is at {seen[code]}."
             reader.faults.append(fault(place, "DuplicateCode", sentence))
+        if len(code.lstrip("-")) > DIGITS and code.lstrip("-").isdigit():
+            sentence = f"The code {code} of the scale '{id}' has more than {DIGITS} digits, which no platform keeps."
+            reader.faults.append(fault(place, "CodeTooLong", sentence))
         seen.setdefault(code, place)
     codes = [point.code for point in entry.points]
     low, high = entry.minimum, entry.maximum

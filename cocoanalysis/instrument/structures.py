@@ -195,6 +195,9 @@ def _declared(code: Any, ranges: Iterable[Mapping[str, Any]]) -> bool:
 def _table(path: Path, delimiter: str = "") -> list[list[str]]:
     """Rows of a delimited file as text, at most MOST_ROWS of them."""
     raw = path.read_bytes()[: 2 * MOST_ROWS * 2_000]
+    if b"\0" in raw and raw[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        sentence = f"'{path.name}' is no text (it holds a NUL byte); export it again as CSV."
+        raise InstrumentError(sentence, code="UnreadableFile")
     try:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:

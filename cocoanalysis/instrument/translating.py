@@ -23,6 +23,7 @@ from cocoanalysis.instrument.findings import Finding, Place, fault, refuse, show
 from cocoanalysis.instrument.instrumentfile import texts
 from cocoanalysis.instrument.model import Survey
 from cocoanalysis.instrument.reading import read_survey, survey_file, survey_sources
+from cocoanalysis.instrument.structures import IS_LANGUAGE
 from cocoanalysis.instrument.surveyfile import survey_from
 from cocoanalysis.instrument.yamlfile import Source, parse_yaml, read_yaml
 
@@ -103,6 +104,7 @@ def read_translation_sheet(
     one_of(status, STATUSES, "status of a translation", error=InstrumentError)
     survey = survey if isinstance(survey, Survey) else read_survey(survey)
     language, cells = _read(Path(path))
+    _check_language(language)
     sources = {_name(source, survey): source for source in _sources(survey)}
     faults: list[Finding] = []
     wanted: dict[str, dict[str, str]] = {}
@@ -130,10 +132,20 @@ def _check_request(survey: Survey, language: str, source_language: str, target: 
         raise InstrumentError(
             f"The survey is not in '{source_language}'; it is in {listed(survey.languages)}.", code="UnknownLanguage"
         )
+    _check_language(language)
     if language == source_language:
         raise InstrumentError(f"The texts are in '{language}' already; give another language.", code="SameLanguage")
     if target.suffix.casefold() != ".xlsx":
-        raise InstrumentError(f"A translation sheet is an .xlsx file; '{target.name}' came.", code="NotXlsx")
+        raise InstrumentError(f"A translation sheet is an .xlsx file; '{target}' came.", code="NotXlsx")
+
+
+def _check_language(language: str) -> None:
+    if not IS_LANGUAGE.fullmatch(language):
+        raise InstrumentError(
+            f"'{language[:40]}' is no code of a language; it has two or three small letters, as de, or a region after "
+            "them, as de-AT.",
+            code="UnknownLanguage",
+        )
 
 
 def _sources(survey: Survey) -> list[Source]:
@@ -207,7 +219,7 @@ def _workbook(rows: list[Row], survey: Survey, old: str, new: str) -> Any:
 
     book = Workbook()
     sheet = book.active
-    sheet.title = f"{old} to {new}"
+    sheet.title = f"{old} to {new}"[:31]  # the most that a spreadsheet takes
     sheet.append([*HEADER])
     for row in rows:
         sheet.append([row.file, row.where, row.kind, row.address, None, None, None])
@@ -287,6 +299,8 @@ def _opened(path: Path) -> Any:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
+    if not path.is_file():
+        raise InstrumentError(f"There is no file '{path}'; write one with coco translate.", code="NoSuchFile")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.arguments import of_responses
-from cocoanalysis.errors import ResponseError, listed
+from cocoanalysis.arguments import new_file, of_responses
+from cocoanalysis.errors import ExportError, ResponseError, listed
 from cocoanalysis.responses.matching import REASONS
 
 
@@ -52,10 +52,20 @@ def _cell(value: Any) -> Any:
 
 
 def write_responses(responses: Any, path: str | Path) -> Path:
-    """Write responses as a tidy CSV file (UTF-8) with reasons and provenance; the file is replaced whole."""
+    """Write responses as a tidy CSV file (UTF-8) with reasons and provenance; the file is replaced whole.
+
+    Raises
+    ------
+    ExportError : NotWritable; NotCsv, where the name promises another kind of file
+    """
     of_responses(responses)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = new_file(path)
+    if target.suffix.casefold() not in ("", ".csv"):
+        raise ExportError(
+            f"The answers are written as CSV; '{target.name}' promises another kind of file. Name it "
+            f"'{target.with_suffix('.csv').name}'.",
+            code="NotCsv",
+        )
     half = target.with_name(target.name + ".part")
     as_text(responses).to_csv(half, index=False, lineterminator="\n", encoding="utf-8")
     half.replace(target)
@@ -79,8 +89,7 @@ def write_sav(responses: Any, path: str | Path, language: str = "en") -> Path:
     import pyreadstat
 
     of_responses(responses)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = new_file(path)
     frame, labels, ranges, measures = {}, {}, {}, {}
     texts: dict[str, str | None] = {}
     for name in (str(one) for one in responses.answers.columns):

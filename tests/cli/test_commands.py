@@ -18,6 +18,7 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
+PLATFORMS = ("limesurvey", "qualtrics", "redcap", "xlsform", "surveyjs", "docx", "ddi", "spss")
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
 
 
@@ -89,6 +90,37 @@ def test_misuse_ends_with_2_and_a_sentence(arguments, code, tmp_path, monkeypatc
     assert done.exit_code == code
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+
+
+@pytest.mark.parametrize("place", [".", "taken.txt/file"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "cocreation", "-n", 30],
+        ["preview", "unit-climate"],
+        *(["export", "unit-climate", "--to", to] for to in PLATFORMS),
+        ["read", "answers.csv", "--survey", "unit-climate"],
+        ["translate", "unit-climate", "--to", "de"],
+    ],
+    ids=lambda arguments: "-".join(map(str, arguments[:4])),
+)
+def test_a_place_that_takes_no_file_gets_a_sentence(arguments, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken.txt").write_text("a file")
+    (tmp_path / "people.csv").write_text("respondent,collaboration,organisation\nr1,c1,o1\n")
+    source = ROOT / "surveys" / "unit-climate" / "responses.csv"
+    (tmp_path / "answers.csv").write_text("\n".join(source.read_text("utf-8").splitlines()[:30]))
+    done = run(*arguments, "-o", place)
+    assert isinstance(done.exception, SystemExit)
+    assert done.exit_code == 1
+    assert place.split("/")[0] in done.stderr
+
+
+def test_answers_are_not_written_under_the_name_of_a_workbook(tmp_path):
+    done = run("simulate", "cocreation", "-n", 30, "-o", tmp_path / "a.xlsx")
+    assert done.exit_code == 1
+    assert "'a.csv'" in done.stderr
+    assert not (tmp_path / "a.xlsx").exists()
 
 
 def test_a_fault_in_the_plan_is_found(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cocoanalysis.cli import app
-from cocoanalysis.errors import PlatformError
+from cocoanalysis.errors import ExportError, PlatformError
 from cocoanalysis.fieldwork.invitations import _drawn, invite, write_invitations
 from cocoanalysis.fieldwork.limesurvey import write
 from tests.fieldwork.roundtrip import SURVEY
@@ -90,6 +90,20 @@ def test_what_cannot_be_meant_is_named(tmp_path, text, link, code):
     with pytest.raises(PlatformError) as caught:
         invite(people(tmp_path, text), SURVEY, link)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_a_seed_is_a_whole_number_from_0_on(tmp_path, seed):
+    with pytest.raises(PlatformError, match="whole number") as caught:
+        invite(people(tmp_path), SURVEY, LINK, seed=seed)
+    assert caught.value.code == "BadSeed"
+
+
+def test_a_list_is_not_written_below_a_file(tmp_path):
+    file = people(tmp_path)
+    with pytest.raises(ExportError) as caught:
+        write_invitations(invite(file, SURVEY, LINK), file / "list.csv", "collaboration")
+    assert caught.value.code == "NotWritable"
 
 
 def test_the_command_writes_the_list(tmp_path):

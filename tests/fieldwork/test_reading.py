@@ -657,6 +657,28 @@ def test_a_file_without_responses_says_so(tmp_path, survey, kind):
     assert caught.value.code == "NoResponses"
 
 
+@pytest.mark.parametrize("mark", ["ab", '"', "\n"])
+def test_one_character_stands_between_the_cells(tmp_path, survey, mark):
+    problem = error(tmp_path, text(), survey, delimiter=mark)
+    assert (problem.code, "one character" in str(problem).lower()) == ("BadDelimiter", True)
+
+
+def test_answers_of_no_collaboration_are_said(tmp_path, survey):
+    whole = pd.read_csv(file(tmp_path, text()), dtype=str)
+    for table in (whole.drop(columns=survey.cluster), whole.assign(**{survey.cluster: ""})):
+        read = read_responses(file(tmp_path, table.to_csv(index=False)), survey)
+        assert "NoCluster" in [one.code for one in read.diagnostics]
+    assert "NoCluster" not in [one.code for one in read_responses(file(tmp_path, text()), survey).diagnostics]
+
+
+def test_addresses_in_place_of_codes_are_named_and_not_shown(tmp_path, survey):
+    table = pd.read_csv(file(tmp_path, text()), dtype=str).assign(person=["a.b@uni.dk", "c@uni.dk", "003"])
+    read = read_responses(file(tmp_path, table.to_csv(index=False)), survey)
+    told = next(str(one) for one in read.diagnostics if one.code == "PersonalIdentifier")
+    assert "person" in told
+    assert "uni.dk" not in told
+
+
 def test_nobody_left_after_the_rules_is_said(tmp_path, survey):
     read = read_responses(file(tmp_path, text([[*row, "test"] for row in ROWS], [*HEADER, "status"])), survey)
     assert [one.code for one in read.diagnostics] == ["NobodyLeft"]

@@ -267,6 +267,7 @@ def test_hostile_text_stays_text(tmp_path):
     [
         ("a.csv", b"", "NothingAsked"),
         ("a.csv", b"a,b\n", "NothingAsked"),
+        ("a.csv", b"a,b\n\x00\x01,2\n", "UnreadableFile"),
         ("a.sav", b"$FL2 no", "CannotRead"),
         ("a.dta", b"<stata", "CannotRead"),
         ("a.xlsx", b"PK", "CannotRead"),

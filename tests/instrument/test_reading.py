@@ -60,6 +60,7 @@ FAULTS = [
     ("text_without_language", "text: {en: It helps, da: Det hjælper}", "text: «It helps", "WrongKind", "by language"),
     ("no_items", "items:\n      - id: bac1", "items: «[]\n    note: |\n      - id: bac1", "TooFew", "at least 1"),
     ("duplicate_code", "{code: 2, label: {en: disagree", "{code: «1, label: {en: disagree", "DuplicateCode", ":15:16"),
+    ("endless_code", "{code: 2, label: {en: dis", "{code: «9999999999, label: {en: dis", "CodeTooLong", "9 digits"),
     ("missing_code_is_an_answer", "{code: 98,", "{code: «5,", "DuplicateCode", "twice"),
     ("one_point_scale", "  agree5:\n", "  «one: {points: [{code: 1, label: {en: a}}]}\n  agree5:\n", "EmptyScale",
      "two points"),
