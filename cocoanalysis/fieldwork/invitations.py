@@ -137,7 +137,7 @@ def _columns(survey: Any) -> tuple[str, str, str | None]:
 
 def _versions(survey: Any, form: str) -> list[str]:
     """What the column form holds, for each version of the form."""
-    one_of(form, list({"full": None, **survey.forms}), "form", error=PlatformError, code="UnknownForm")
+    one_of(form, list(dict.fromkeys(["full", *survey.forms])), "form", error=PlatformError, code="UnknownForm")
     design = survey.forms.get(form)
     parts = len(design.parts) if design is not None else 0
     return [f"{form}:{version}" for version in range(parts)] or [form]

@@ -494,7 +494,7 @@ class Survey:
             return list(self.items)
         if form not in self.forms:
             raise InstrumentError(
-                f"There is no form '{form}'; the survey has {listed({'full': None, **self.forms})}."
+                f"There is no form '{form}'; the survey has {listed(dict.fromkeys(['full', *self.forms]))}."
                 f"{suggestion(form, ['full', *self.forms])}",
                 code="UnknownForm",
             )
