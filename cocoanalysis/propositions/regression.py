@@ -29,7 +29,7 @@ from cocoanalysis.propositions.vcov import (
     cluster_sums,
     t_statistics,
 )
-from cocoanalysis.responses.disclosure import safe_table
+from cocoanalysis.responses.disclosure import WITHHELD, current, free, safe_table
 from cocoanalysis.responses.ledger import fingerprint, origin_of_rows
 from cocoanalysis.result import Result
 
@@ -152,8 +152,12 @@ class Regression(Result):
 
     @property
     def equation(self) -> str:
-        """The fitted equation, with the estimates in place."""
-        slopes = [f"{_signed(b, first=k == 0)}{_factor(t)}" for k, (t, b) in enumerate(zip(self.terms, self.estimates))]
+        """The fitted equation, with the estimates in place; of real answers, without those of few people."""
+        few = self.people_by_row() < (0 if free(self.provenance) else current().cell)
+        slopes = [
+            f"+ {WITHHELD}{_factor(term)}" if hidden else f"{_signed(estimate, first=place == 0)}{_factor(term)}"
+            for place, (term, estimate, hidden) in enumerate(zip(self.terms, self.estimates, few))
+        ]
         return f"{self.design.outcome_name} = {' '.join(slopes)}" + (
             " + u" if self.settings["model"] == "mixed" else ""
         )

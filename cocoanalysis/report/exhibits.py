@@ -20,6 +20,7 @@ from cocoanalysis.report import plots, tables, words
 from cocoanalysis.report.labels import phrase, plain
 from cocoanalysis.report.study import Study
 from cocoanalysis.report.tables import written
+from cocoanalysis.responses.disclosure import told_safely
 from cocoanalysis.responses.screening import with_and_without
 
 SECTIONS = {
@@ -236,7 +237,8 @@ def discriminant(study: Study) -> Iterator[Any]:
 def invariance(study: Study) -> Iterator[Any]:
     for name, ladder in study.ladders.items():
         if isinstance(ladder, CocoError):
-            yield f"{study.survey.label(name)}: {ladder} ({ladder.code})"
+            problem = told_safely(str(ladder), study.responses.provenance)
+            yield f"{study.survey.label(name)}: {problem} ({ladder.code})"
             continue
         yield words.invariance(ladder)
         yield plots.invariance(ladder)

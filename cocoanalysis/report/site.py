@@ -30,6 +30,7 @@ from cocoanalysis.report.export import LIBRARIES, guarded
 from cocoanalysis.report.labels import plain
 from cocoanalysis.report.origin import recall
 from cocoanalysis.report.study import Study
+from cocoanalysis.responses.disclosure import told_safely
 from cocoanalysis.result import PROVENANCES
 
 BUNDLED = ("cocreation", "unit-climate")
@@ -181,7 +182,7 @@ def show(one: Exhibit, study: Study, writer: Writer, release: Release | None = N
         for thing in one.show(study):
             parts.append(_part(release.cleared(thing), f"{study.name}-{one.name}-{len(parts) + 1}", writer))
     except CocoError as error:
-        refused = f"{error} ({error.code})"
+        refused = f"{told_safely(str(error), study.responses.provenance)} ({error.code})"
     if not parts and refused is None:
         return None
     return Shown(one.name, one.title, one.section, parts, one.covers, refused)

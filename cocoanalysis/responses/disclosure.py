@@ -8,6 +8,7 @@ follow the practice of statistical offices and research data centres.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -483,6 +484,17 @@ def people(result: Any) -> tuple[float | None, float | None]:
         return None, None
     n, df = (next((row[name] for name in names if name in row.index), None) for names in (("n", "n_obs"), RESIDUAL))
     return (None if n is None or pd.isna(n) else float(n)), (None if df is None or pd.isna(df) else float(df))
+
+
+COUNTED = re.compile(r"\b(\d+)(?= (?:usable |complete )?(?:rows?|people|persons?|respondents?|responses?|members?)\b)")
+
+
+def told_safely(sentence: str, provenance: str) -> str:
+    """A message about answers as it may be shown: numbers of few people become 'fewer than' the threshold."""
+    if free(provenance):
+        return sentence
+    cell = current().cell
+    return COUNTED.sub(lambda found: found[0] if int(found[0]) >= cell else f"fewer than {cell}", sentence)
 
 
 def withheld_whole(result: Any, policy: Policy | None = None) -> str | None:

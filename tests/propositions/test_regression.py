@@ -231,6 +231,19 @@ def test_default_errors_follow_the_clusters(climate):
     assert coco.regress("tsig1 ~ LEAD", climate, model="ordered", cluster="company").settings["vcov"] == "cluster"
 
 
+def test_the_equation_of_real_answers_withholds_categories_of_few_people():
+    rng = np.random.default_rng(1)
+    country = ["denmark"] * 40 + ["norway"] * 30 + ["sweden"] * 4
+    frame = pd.DataFrame({"y": rng.normal(size=74), "x": rng.normal(size=74), "country": country})
+    fit = coco.regress("y ~ x + country", frame)
+    estimate = fit.tidy().set_index("term").loc["country[T.sweden]", "est"]
+    assert "+ withheld·country[T.sweden]" in fit.equation
+    assert f"{abs(estimate):.3f}" not in fit.equation
+    assert "withheld·country[T.norway]" not in fit.equation
+    with coco.disclosure_rules(cell=4):
+        assert "withheld" not in fit.equation
+
+
 def test_a_fit_shows_itself(climate):
     fit = coco.regress("HOSTILE ~ within(LEAD) + TSIG", climate, cluster="company")
     assert fit.equation.startswith("HOSTILE = ")

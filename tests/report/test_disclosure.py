@@ -19,6 +19,7 @@ from cocoanalysis.cli import app
 from cocoanalysis.report import plots, site, tables
 from cocoanalysis.report.origin import recall
 from cocoanalysis.report.plots import merged_small
+from cocoanalysis.responses.disclosure import told_safely
 from cocoanalysis.result import Result
 from tests.report.test_tables import cells
 from tests.shared import ROOT
@@ -64,6 +65,13 @@ def test_shares_of_few_people_are_withheld_in_the_table_and_behind_it(responses)
     assert behind.loc["lead3", "ceiling"] > 0
     assert "withheld" in " ".join(recall(table).notes)
     assert behind["maximum"].isna().all()
+
+
+def test_a_message_on_the_page_does_not_count_few_people():
+    told = "There are 4 usable rows in group 'norway' for 32 variables; 361 rows were read."
+    assert told_safely(told, "synthetic") == told
+    safe = told_safely(told, "yours")
+    assert safe == "There are fewer than 10 usable rows in group 'norway' for 32 variables; 361 rows were read."
 
 
 def test_missing_reasons_of_few_people_are_withheld(responses):
