@@ -318,12 +318,13 @@ def _moments(s: Clustered, cov_within: np.ndarray, shared: np.ndarray, mean: np.
     stacked[:, :p, :p] += cov_within / s.sizes[:, None, None]
     try:
         root, roots = np.linalg.cholesky(cov_within), np.linalg.cholesky(stacked)
+        inverse_within, inverse = np.linalg.inv(cov_within), np.linalg.inv(stacked)
     except np.linalg.LinAlgError:
         return None
     distance = s.means - mean
     return _Moments(
-        np.linalg.inv(cov_within),
-        np.linalg.inv(stacked),
+        inverse_within,
+        inverse,
         2 * float(np.log(np.diag(root)).sum()),
         2 * np.log(np.einsum("kaa->ka", roots)).sum(axis=1),
         distance,

@@ -32,9 +32,13 @@ class Edge(NamedTuple):
     size: float
 
 
-def draw(ax: Axes, result: Any) -> None:
-    """Draw the fitted model into the Axes; of several groups the first, which the title then names."""
-    table = first_group(tidied(result, "coco.cfa or coco.sem", "lhs", "op", "rhs", "std_all", standardized=True))
+def draw(ax: Axes, result: Any) -> str:
+    """Draw the fitted model into the Axes; of several groups and levels the first, which the returned words name."""
+    table = tidied(result, "coco.cfa or coco.sem", "lhs", "op", "rhs", "std_all", standardized=True)
+    words = []
+    for part in ("group", "level"):
+        told, table = first_of(table, part)
+        words += [told] if told else []
     indicators = edges(table, "=~")
     regressions = [edge._replace(source=edge.target, target=edge.source) for edge in edges(table, "~")]
     if not indicators and not regressions:
@@ -47,12 +51,15 @@ def draw(ax: Axes, result: Any) -> None:
         _structural(ax, result, indicators, regressions, covariances)
     else:
         _measurement(ax, result, indicators, covariances)
+    return ", ".join(words)
 
 
-def first_group(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the first group only."""
-    several = "group" in table and table["group"].notna().any() and table["group"].nunique() > 1
-    return table[table["group"] == table["group"].dropna().iloc[0]] if several else table
+def first_of(table: pd.DataFrame, part: str) -> tuple[str, pd.DataFrame]:
+    """The rows of the first group (or level) only, and its name where there are several."""
+    known = [name for name in table[part].dropna().unique() if str(name)] if part in table else []
+    if len(known) < 2:
+        return "", table
+    return f"{part} {known[0]}", table[table[part] == known[0]]
 
 
 def edges(table: pd.DataFrame, operator: str) -> list[Edge]:

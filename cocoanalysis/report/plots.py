@@ -590,12 +590,16 @@ def _share_column(frame: pd.DataFrame) -> str:
 
 @checked
 def path(result: Any, ax: Axes | None = None) -> Axes:
-    """Path diagram of a measurement or structural model with standardised estimates."""
+    """Path diagram of a measurement or structural model with standardised estimates.
+
+    Of several groups and levels the first is drawn, which the title names.
+    """
     from cocoanalysis.report.pathdiagram import draw
 
     ax = _axes(ax, height=5, width=8.5)
-    draw(ax, result)
-    return _signed(ax, result, getattr(result, "title", "Path diagram"))
+    part = draw(ax, result)
+    title = getattr(result, "title", "Path diagram")
+    return _signed(ax, result, f"{title}: {part}" if part else title)
 
 
 @checked
@@ -661,6 +665,10 @@ def _signed(ax: Axes, result: Any, title: str) -> Axes:
     ax.set_title(figure_text(title), loc="left", fontsize=11, fontweight="bold")
     if origin.provenance != "yours" and origin.notes:
         _provenance_line(ax.figure, figure_text(origin.notes[0]))
+    faults = [d for d in getattr(result, "diagnostics", ()) if getattr(d, "severity", "") == "error"]
+    if faults:
+        codes = listed(dict.fromkeys(str(fault.code) for fault in faults))
+        _provenance_line(ax.figure, f"Not to be interpreted: {codes}. The notes of the result say why.")
     return remember(ax, origin)
 
 

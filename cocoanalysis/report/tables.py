@@ -468,9 +468,8 @@ def chosen_measures(row: pd.Series, *, robust: bool = True) -> tuple[dict[str, A
 def parameters(result: Any) -> GT:
     """Every parameter of a fitted model: estimate, error, interval and its standardised value."""
     frame = tidied(result, "coco.cfa or coco.sem", "lhs", "op", "rhs", "est", standardized=True)
-    shown = frame[_present(frame, "lhs", "op", "rhs", "group", "est", "se", "z", "p_value")].copy()
-    if frame.get("group", pd.Series(dtype=object)).nunique() < 2:
-        shown = shown.drop(columns=_present(shown, "group"))
+    shown = frame[_present(frame, "lhs", "op", "rhs", "group", "level", "est", "se", "z", "p_value")].copy()
+    shown = shown.drop(columns=[name for name in _present(shown, "group", "level") if shown[name].nunique() < 2])
     shown["ci"] = intervals(frame, "ci_lower", "ci_upper", "number3")
     shown = _without_empty(shown.join(frame[_present(frame, "std_all")]))
     return _table(result, shown, f"{result.title}: parameters", id="coco-parameters", raw=frame)
@@ -498,7 +497,8 @@ def modifications(result: Any, most: int = 10) -> GT:
     having(result, "coco.cfa or coco.sem", "modification_indices")
     frame = result.modification_indices()
     largest = frame.sort_values("mi", ascending=False, kind="stable").head(most).reset_index(drop=True)
-    shown = largest[_present(largest, "lhs", "op", "rhs", "mi", "epc", "sepc_all")].copy()
+    shown = largest[_present(largest, "lhs", "op", "rhs", "group", "level", "mi", "epc", "sepc_all")].copy()
+    shown = shown.drop(columns=[name for name in _present(shown, "group", "level") if frame[name].nunique() < 2])
     for side in ("lhs", "rhs"):
         shown[side] = [item_label(result, name) for name in shown[side]]
     notes = [f"The {len(shown)} largest of {len(frame)}. Freeing them after the fact makes a model exploratory."]
@@ -509,10 +509,7 @@ def modifications(result: Any, most: int = 10) -> GT:
 def residuals(result: Any, most: int = 10) -> GT:
     """The pairs of items whose correlation the model misses most."""
     glanced(having(result, "coco.cfa or coco.sem", "residuals"), "coco.cfa or coco.sem", "chi2", "df")
-    matrix = result.residuals("cor")
-    rows, columns = np.tril_indices(len(matrix), -1)
-    values = matrix.to_numpy(dtype=float)[rows, columns]
-    frame = pd.DataFrame({"a": matrix.index[rows], "b": matrix.columns[columns], "residual": values})
+    frame = _residual_pairs(result.residuals("cor"))
     order = frame["residual"].abs().sort_values(ascending=False, kind="stable").index
     shown = frame.loc[order[:most]].reset_index(drop=True)
     share = float((frame["residual"].abs() > 0.1).mean())
@@ -524,6 +521,24 @@ def residuals(result: Any, most: int = 10) -> GT:
         _without_measures(result), shown, "Residual correlations", id="coco-residuals", notes=notes, raw=frame
     )
     return table.fmt(_writer("bounded"), columns="residual")
+
+
+def _residual_pairs(matrix: pd.DataFrame) -> pd.DataFrame:
+    """One row a pair of variables, in every group and level that has a matrix of its own."""
+    several = isinstance(matrix.index, pd.MultiIndex)
+    parts = matrix.index.droplevel(-1) if several else pd.Index([""] * len(matrix))
+    found = []
+    for part in dict.fromkeys(parts):
+        block = matrix[parts == part]
+        block = block.droplevel(list(range(block.index.nlevels - 1))) if several else block
+        block = block[block.index]
+        rows, columns = np.tril_indices(len(block), -1)
+        values = block.to_numpy(dtype=float)[rows, columns]
+        pairs = pd.DataFrame({"a": block.index[rows], "b": block.columns[columns], "residual": values})
+        if several:
+            pairs.insert(0, "group", ", ".join(map(str, part)) if isinstance(part, tuple) else str(part))
+        found.append(pairs)
+    return pd.concat(found, ignore_index=True)
 
 
 def htmt(result: Any) -> GT:

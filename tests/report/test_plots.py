@@ -256,3 +256,14 @@ def test_sample_flow_goes_from_those_invited_to_those_analysed():
     assert "Invited\nn = withheld" in shown
     assert not [text for text in shown if "lost" in text]
     assert "Invited\nnot known" in [text.get_text() for text in plots.sample_flow(coco.sample_flow(own)).texts]
+
+
+def test_a_figure_of_a_model_that_may_not_be_interpreted_says_so():
+    random = np.random.default_rng(5)
+    bad = coco.cfa(pd.DataFrame(random.normal(size=(60, 6)), columns=list("uvwxyz")), "F =~ u + v + w\nG =~ x + y + z")
+    assert not bad.admissible
+    assert any("Not to be interpreted: Inadmissible" in text for text in texts(coco.plots.path(bad)))
+    good = pd.DataFrame(random.normal(size=(300, 1)) + random.normal(size=(300, 4)), columns=list("abcd"))
+    fit = coco.cfa(good, "F =~ a + b + c + d")
+    assert fit.admissible
+    assert not any("Not to be interpreted" in text for text in texts(coco.plots.path(fit)))

@@ -1,5 +1,7 @@
 """Tables show the result's numbers, in APA's way of writing, with the notes that belong under them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,3 +207,30 @@ def test_retention_shows_every_criterion_and_a_parallel_analysis_its_eigenvalues
     found = coco.retention(responses, "hostility", seed=1)
     assert headings(tables.retention(found)) == ["Criterion", "Suggests", "Source"]
     assert len(cells(tables.retention(found.parallel))) == 5
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    random = np.random.default_rng(2)
+    data = pd.DataFrame(random.normal(size=(240, 1)) + random.normal(size=(240, 4)), columns=list("abcd"))
+    return coco.cfa(data.assign(site=np.repeat(["north", "south"], 120)), "f =~ a + b + c + d", group="site")
+
+
+def test_tables_of_several_groups_say_which_group_each_row_is_of(grouped):
+    residual = tables.residuals(grouped)
+    assert "Group" in headings(residual)
+    wanted = grouped.residuals("cor")
+    for group, one, other, shown in cells(residual):
+        assert float(shown.replace("−", "-")) == pytest.approx(wanted.loc[(group, one), other], abs=0.0051)
+    assert len(cells(residual)) == 10
+    assert "Group" in headings(tables.modifications(grouped))
+    assert "Group" in headings(tables.parameters(grouped))
+
+
+def test_tables_of_two_levels_say_which_level_each_row_is_of():
+    data = pd.read_csv(Path(__file__).parents[1] / "reference" / "twolevel.csv")
+    fit = coco.cfa(data, "level: 1\nfw =~ y1 + y2 + y3 + y4\nlevel: 2\nfb =~ y1 + y2 + y3 + y4", cluster="id")
+    assert "Level" in headings(tables.parameters(fit))
+    assert "Level" in headings(tables.modifications(fit))
+    assert {row[0] for row in cells(tables.residuals(fit))} <= {"within", "between"}
+    assert coco.plots.path(fit).get_title(loc="left").endswith(": level 1")
