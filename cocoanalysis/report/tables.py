@@ -525,18 +525,17 @@ def residuals(result: Any, most: int = 10) -> GT:
 
 def _residual_pairs(matrix: pd.DataFrame) -> pd.DataFrame:
     """One row a pair of variables, in every group and level that has a matrix of its own."""
-    several = isinstance(matrix.index, pd.MultiIndex)
-    parts = matrix.index.droplevel(-1) if several else pd.Index([""] * len(matrix))
+    keys = [key if isinstance(key, tuple) else (key,) for key in matrix.index]
     found = []
-    for part in dict.fromkeys(parts):
-        block = matrix[parts == part]
-        block = block.droplevel(list(range(block.index.nlevels - 1))) if several else block
-        block = block[block.index]
-        rows, columns = np.tril_indices(len(block), -1)
-        values = block.to_numpy(dtype=float)[rows, columns]
-        pairs = pd.DataFrame({"a": block.index[rows], "b": block.columns[columns], "residual": values})
-        if several:
-            pairs.insert(0, "group", ", ".join(map(str, part)) if isinstance(part, tuple) else str(part))
+    for part in dict.fromkeys(key[:-1] for key in keys):
+        names = [key[-1] for key in keys if key[:-1] == part]
+        block = matrix.loc[[key[:-1] == part for key in keys], names].to_numpy(dtype=float)
+        rows, columns = np.tril_indices(len(names), -1)
+        pairs = pd.DataFrame({
+            "a": [names[k] for k in rows], "b": [names[k] for k in columns], "residual": block[rows, columns]
+        })  # fmt: skip
+        if part:
+            pairs.insert(0, "group", ", ".join(map(str, part)))
         found.append(pairs)
     return pd.concat(found, ignore_index=True)
 
