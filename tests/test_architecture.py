@@ -11,6 +11,7 @@ PACKAGE = Path(cocoanalysis.__file__).parent
 ORDER = [
     "errors",
     "arguments",
+    "threads",
     "result",
     "instrument",
     "responses",

@@ -17,6 +17,7 @@ from cocoanalysis.measurement.estimators import weighted
 from cocoanalysis.measurement.fitting import null_space
 from cocoanalysis.measurement.inference import gammas, information
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 DIFFERENCES: dict[str, Callable] = {}
 
@@ -100,6 +101,7 @@ class Comparison(Result):
         return [*super().notes(), told, *(str(d) for d in self.diagnostics)]
 
 
+@in_one_thread
 def compare(*fits: Any, method: str | None = None) -> Comparison:
     """Does the more restricted model fit worse than the less restricted one?
 

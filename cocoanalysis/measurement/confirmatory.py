@@ -67,6 +67,7 @@ from cocoanalysis.measurement.syntax import parse
 from cocoanalysis.responses.disclosure import of_people
 from cocoanalysis.responses.ledger import fingerprint, origin_of_rows
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 NORMAL_975 = float(special.ndtri(0.975))
 FROM_MOMENTS = ("ml", "gls", "uls")
@@ -268,6 +269,7 @@ class Fit(Result):
         ordered = [found[c.lhs] for c in table.definitions]
         return _finite(np.array([d.value for d in ordered], dtype=float)), [d.slope for d in ordered]
 
+    @in_one_thread
     def standardized(self, kind: str = "std_all") -> pd.DataFrame:
         """The standardised solution with delta-method errors: ``kind`` 'std_all' or 'std_lv'."""
         if kind not in ("std_all", "std_lv"):
@@ -328,6 +330,7 @@ class Fit(Result):
         return float(total - self.problem.total * self.solution.value)
 
     @cached_property
+    @in_one_thread
     def measures(self) -> dict[str, float]:
         """Every fit measure by name; missing where it means nothing."""
         names = GLANCE[7:]
@@ -475,6 +478,7 @@ class Fit(Result):
             tables[label] = pd.DataFrame(value, index=index, columns=list(group.names))
         return tables[""] if list(tables) == [""] else pd.concat(tables, names=["group", "variable"])
 
+    @in_one_thread
     def modification_indices(self, *, minimum: float = 0.0, ties: bool = True) -> pd.DataFrame:
         """What would improve the fit most if it were released, largest first.
 
@@ -612,6 +616,7 @@ def _root(variances: np.ndarray) -> np.ndarray:
     return np.sqrt(np.where(variances < 0, np.nan, variances))
 
 
+@in_one_thread
 def cfa(
     data: Any,
     model: str | None = None,
@@ -679,6 +684,7 @@ def cfa(
     return _fit(data, model, _call(locals()), CFA, "Confirmatory factor analysis")
 
 
+@in_one_thread
 def sem(
     data: Any,
     model: str | None = None,
@@ -708,6 +714,7 @@ def sem(
     return _fit(data, model, _call(locals()), SEM, "Structural equation model")
 
 
+@in_one_thread
 def sem_from_moments(
     model: str,
     covariance: pd.DataFrame,

@@ -17,6 +17,7 @@ from cocoanalysis.measurement.extraction import EXTRACTIONS, LOWEST, Extraction
 from cocoanalysis.measurement.retention import ParallelAnalysis, parallel_analysis, velicer_map
 from cocoanalysis.measurement.rotations import ROTATIONS, Rotated, in_order, rotate
 from cocoanalysis.responses.disclosure import of_people
+from cocoanalysis.threads import in_one_thread
 
 SCORES = ("regression", "bartlett", "tenberge")
 
@@ -148,6 +149,7 @@ class EFA(Explored):
         return shown.rename_axis("item").reset_index()
 
 
+@in_one_thread
 def efa(
     data: Any,
     items: str | Sequence[str] | None = None,

@@ -19,6 +19,7 @@ from cocoanalysis.measurement.items import Scales, against_the_key, scale_items
 from cocoanalysis.measurement.ordinalreliability import score_covariance
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 METHODS = ("schmid-leiman", "bifactor")
 
@@ -75,6 +76,7 @@ class Omega(Result):
         return self.omega_h
 
 
+@in_one_thread
 def omega(
     data: Any,
     items: str | Sequence[str] | None = None,

@@ -28,6 +28,7 @@ from cocoanalysis.measurement.preparation import prepare
 from cocoanalysis.measurement.problems import rebuilt
 from cocoanalysis.measurement.specification import Call, Prepared
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 CONTINUOUS = ("configural", "metric", "scalar", "strict", "means")
 ORDINAL = ("configural", "thresholds", "loadings", "intercepts", "residuals", "means")
@@ -152,6 +153,7 @@ class Invariance(Result):
         return told
 
 
+@in_one_thread
 def invariance(
     data: Any,
     model: str | None = None,

@@ -22,6 +22,7 @@ from cocoanalysis.measurement.invariance import RULES, change_of
 from cocoanalysis.measurement.syntax import parse
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 LEAST = 20  # rows of a group of its own: fewer cannot tell its items from chance
 COLUMNS = ["group", "n", "item", "factor", "effect", "se", "z", "p_value", "p_adjusted", "d"]
@@ -66,6 +67,7 @@ class Mimic(Result):
         return [*super().notes(), words]
 
 
+@in_one_thread
 def mimic(
     data: Any,
     model: str | Sequence[str] | None = None,

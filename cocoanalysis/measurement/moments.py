@@ -25,6 +25,7 @@ from cocoanalysis.measurement.casewise import Alone, Together, linear_alone, pro
 from cocoanalysis.measurement.contingency import Coded, Items, Pairs
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 MOST_CATEGORIES = 12  # a column with more values is no ordinal item unless it is named as one
 CHUNK = 2048  # respondents whose influence is held at once
@@ -565,6 +566,7 @@ class Polychoric(Result):
         return self.correlations.rename_axis("item").reset_index()
 
 
+@in_one_thread
 def polychoric(
     data: Any,
     items: str | Sequence[str] | None = None,

@@ -18,6 +18,7 @@ from cocoanalysis.measurement.moments import polychoric
 from cocoanalysis.measurement.resampling import draws, percentiles
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 COLUMNS = (
     "scale",
@@ -63,6 +64,7 @@ class OrdinalReliability(Result):
         return [*super().notes(), *(d.reason for d in self.diagnostics)]
 
 
+@in_one_thread
 def ordinal_reliability(
     data: Any,
     scales: Scales | str | Sequence[str] | None = None,

@@ -23,6 +23,7 @@ from cocoanalysis.measurement.items import Scales, alpha_of, item_faults, item_r
 from cocoanalysis.measurement.resampling import draws, percentiles, resampled_covariances
 from cocoanalysis.responses.selection import Selection, select
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 METHODS = ("implied", "observed", "psych")
 GROUPED = 9  # items from which three group factors with three items each are possible
@@ -150,6 +151,7 @@ def omega_se(fit: OneFactor, n: int) -> float:
     return float(np.sqrt(slope @ np.linalg.solve(information, slope)))
 
 
+@in_one_thread
 def reliability(
     data: Any,
     scales: Scales | str | Sequence[str] | None = None,

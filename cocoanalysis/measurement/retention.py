@@ -26,6 +26,7 @@ from cocoanalysis.measurement.correlations import (
 )
 from cocoanalysis.measurement.extraction import one_factor_communalities
 from cocoanalysis.measurement.moments import polychoric_matrix
+from cocoanalysis.threads import in_one_thread
 
 KAISER_WORDS = ((0.9, "marvelous"), (0.8, "meritorious"), (0.7, "middling"), (0.6, "mediocre"), (0.5, "miserable"))
 
@@ -277,6 +278,7 @@ def average_partials(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ((partial**2).sum((1, 2)) - p) / cells, ((partial**4).sum((1, 2)) - p) / cells
 
 
+@in_one_thread
 def parallel_analysis(
     data: Any,
     items: str | Sequence[str] | None = None,
@@ -396,6 +398,7 @@ def wishart_correlations(n: int, p: int, replicates: int, rng: np.random.Generat
     return correlation_of(triangle @ triangle.swapaxes(1, 2))
 
 
+@in_one_thread
 def retention(
     data: Any, items: str | Sequence[str] | None = None, *, replicates: int = 100, seed: int = 0, **options: Any
 ) -> Retention:

@@ -16,6 +16,7 @@ from cocoanalysis.measurement.moments import polychoric_matrix
 from cocoanalysis.measurement.resampling import draws, percentiles, resampled_covariances
 from cocoanalysis.responses.selection import select
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 CUTOFFS = {"strict": 0.85, "liberal": 0.90}  # Henseler, Ringle & Sarstedt (2015)
 
@@ -52,6 +53,7 @@ class HTMT(Result):
         return [*super().notes(), conventions, *(d.reason for d in self.diagnostics)]
 
 
+@in_one_thread
 def htmt(
     data: Any,
     scales: Scales | str | Sequence[str] | None = None,

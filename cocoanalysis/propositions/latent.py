@@ -23,6 +23,7 @@ from cocoanalysis.propositions.evidence import Student
 from cocoanalysis.propositions.plan import Plan
 from cocoanalysis.propositions.verdicts import answers_of, claim_of
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 COLUMNS = [
     "hypothesis", "outcome", "predictor", "level", "composite", "latent", "se", "ci_lower", "ci_upper", "p_value",
@@ -68,6 +69,7 @@ class _Block(NamedTuple):
     scores: tuple[str, ...]
 
 
+@in_one_thread
 def latent(plan: Plan, responses: Any, *, doubly: bool = False) -> Latent:
     """Fit a structural model for each slope of the plan and set it beside the composite slope.
 

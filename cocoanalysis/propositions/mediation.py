@@ -23,6 +23,7 @@ from cocoanalysis.propositions.estimands import Answers, Equation, Matrices, ans
 from cocoanalysis.propositions.evidence import Simulated, two_sided
 from cocoanalysis.propositions.regression import least_squares
 from cocoanalysis.propositions.vcov import COVARIANCES, Options, Sample, cluster_grams
+from cocoanalysis.threads import in_one_thread
 
 COLUMNS = ["effect", "path", "level", "est", "se", "ci_lower", "ci_upper", "p_value", "est_std"]
 INTERVALS = ("percentile", "monte_carlo")
@@ -67,6 +68,7 @@ class _Chains(NamedTuple):
         return list(dict.fromkeys([*pairs, (self.predictor, self.outcome)]))
 
 
+@in_one_thread
 def mediate(
     data: Any,
     *,

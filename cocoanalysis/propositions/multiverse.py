@@ -25,6 +25,7 @@ from cocoanalysis.propositions.latent import structural
 from cocoanalysis.propositions.plan import Plan
 from cocoanalysis.propositions.verdicts import answers_of, claim_of, plan_itself
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 CHOICES = ["exclusions", "controls", "measure", "missing", "model", "vcov", "means", "joint"]
 STRUCTURAL = "structural"  # the model of latent variables, and of scores with full information
@@ -113,6 +114,7 @@ class Specification(NamedTuple):
         return bool(self.choices["model"] == STRUCTURAL)
 
 
+@in_one_thread
 def multiverse(plan: Plan, responses: Any, *, draws: int = 499, seed: int = 0) -> Multiverse:
     """Run every specification of the plan's grid and test the curve jointly.
 

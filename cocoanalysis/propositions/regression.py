@@ -32,6 +32,7 @@ from cocoanalysis.propositions.vcov import (
 from cocoanalysis.responses.disclosure import WITHHELD, current, free, safe_table
 from cocoanalysis.responses.ledger import fingerprint, origin_of_rows
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 COLUMNS = ["term", "est", "se", "statistic", "df", "p_value", "ci_lower", "ci_upper", "est_std"]
 
@@ -176,6 +177,7 @@ def _factor(term: str) -> str:
     return "" if term == "Intercept" else f"·{term}"
 
 
+@in_one_thread
 def regress(
     formula: str,
     data: Any,

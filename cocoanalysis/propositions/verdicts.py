@@ -38,6 +38,7 @@ from cocoanalysis.propositions.plan import DeviationEntry, GateEntry, Hypothesis
 from cocoanalysis.propositions.regression import Regression, regress
 from cocoanalysis.responses.selection import as_frame
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 REGISTERED = (necessity, sources)  # modules that add a kind of hypothesis by being imported
 
@@ -180,6 +181,7 @@ class Verdicts(Result):
         return self.tidy()[PROMISED]
 
 
+@in_one_thread
 def judge(
     plan: Plan,
     responses: Any,
