@@ -194,12 +194,14 @@ class Plan:
     hash : SHA-256 of the canonical JSON (deviations left out)
     survey : the survey that the names were held against, or None
     planned : the plan that this one deviates from, or None
+    as_read : the hash of the file it was read from, or None; a copy with another form has another `hash`
     """
 
     form: PlanForm
     path: Path
     survey: Any = None
     planned: Plan | None = None
+    as_read: str | None = None
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -332,7 +334,8 @@ def read_plan(path: str | Path) -> Plan:
     survey = read_survey(beside) if beside.is_file() else None
     faults = [*_within_itself(source, form), *(_against(source, form, survey) if survey else [])]
     refuse(faults, PlanError)
-    return Plan(form, source.path, survey)
+    plan = Plan(form, source.path, survey)
+    return replace(plan, as_read=plan.hash)
 
 
 # --- what has to hold -----------------------------------------------------------------------------------------------

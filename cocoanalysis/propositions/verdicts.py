@@ -229,10 +229,10 @@ def judge(
     seed = whole(seed, "seed", code="BadSeed")
     if gates != "all":
         switch(gates, "gates (or 'all')")
-    if plan.planned is not None:
+    if plan.planned is not None or plan.as_read not in (None, plan.hash):
         raise PlanError(
-            "This plan has been changed by deviations, and its results would look planned. Give judge the plan itself "
-            "and say what was done otherwise: coco.judge(plan, responses, deviations=[…]).",
+            "This plan is not the one that was read: it has been changed, and its results would look planned. "
+            "Give judge the plan itself and say what was done otherwise: coco.judge(plan, responses, deviations=[…]).",
             code="DeviatedPlan",
         )
     named = [*plan.form.deviations, *(departures.deviation(one) for one in deviations)]

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 import cocoanalysis as coco
+from cocoanalysis.errors import CocoError
 from cocoanalysis.propositions import deviations as departures
 from cocoanalysis.propositions.design import variables
 from cocoanalysis.propositions.plan import Plan
@@ -211,3 +213,10 @@ def test_requests_that_make_no_sense(plan, bundled, change, code):
     with pytest.raises(coco.CocoError) as caught:
         coco.judge(plan, bundled, **change)
     assert caught.value.code == code
+
+
+def test_a_copy_of_a_plan_with_another_form_is_refused(plan, bundled):
+    looser = replace(plan, form=plan.form.model_copy(update={"alpha": 0.2}))
+    with pytest.raises(CocoError, match="not the one that was read") as fault:
+        coco.judge(looser, bundled)
+    assert fault.value.code == "DeviatedPlan"
