@@ -381,13 +381,12 @@ def interim(
     output: Annotated[Path, typer.Option("-o", "--output", help="The CSV to write.")] = Path("interim.csv"),
 ) -> None:
     """Say how many answered so far in each collaboration, and how reliable its means are by now; no means are shown."""
-    import pandas as pd
-
+    from cocoanalysis.fieldwork.invitations import read_invitations
     from cocoanalysis.fieldwork.reading import read_responses
     from cocoanalysis.report.fielding import interim as counted
     from cocoanalysis.report.files import write
 
-    sent = pd.read_csv(invited, dtype=str, keep_default_na=False, encoding="utf-8-sig") if invited else None
+    sent = read_invitations(invited) if invited else None
     table = counted(read_responses(export, _survey(survey)), invited=sent)
     typer.echo(write(output, table.to_csv(index=False, lineterminator="\n")))
 

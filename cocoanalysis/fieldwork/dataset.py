@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cocoanalysis.arguments import of_responses
+from cocoanalysis.arguments import of_responses, whole
 from cocoanalysis.errors import DisclosureError, ResponseError, listed
 from cocoanalysis.fieldwork.ddi import write_for
 from cocoanalysis.responses.disclosure import anonymity, coarsened, free
@@ -66,10 +66,11 @@ def write_dataset(
 
     Raises
     ------
-    DisclosureError : Recognisable, FolderNotEmpty
+    DisclosureError : Recognisable, FolderNotEmpty; BadArgument, where k is below 2 and would protect nobody
     ResponseError : UnknownVariable
     """
     of_responses(responses)
+    whole(k, "k", 2, error=DisclosureError)
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DisclosureError(f"The folder {target} is not empty; name a new one.", code="FolderNotEmpty")

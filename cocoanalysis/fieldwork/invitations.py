@@ -183,6 +183,16 @@ def _people(path: Path, group: str, organisation: str | None, respondent: str) -
     return table
 
 
+def read_invitations(path: Path) -> pd.DataFrame:
+    """The list that `write_invitations` wrote, every cell as text.
+
+    Raises
+    ------
+    PlatformError : NoSuchFile, EmptyFile, NulByte and what else opening a file raises
+    """
+    return text_table(opened(path, Options())).to_pandas().astype(object)
+
+
 def _numbers(column: pd.Series, path: Path) -> list[int]:
     bad = [place + 2 for place, text in enumerate(column) if not re.fullmatch(r"[1-9]\d{0,4}", text)]
     if bad:

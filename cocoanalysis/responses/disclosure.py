@@ -762,7 +762,6 @@ def _diversity(table: pd.DataFrame, answers: pd.Series) -> int:
     return int(answers.astype(object).where(answers.notna(), NO_ANSWER).groupby(keys).nunique().min())
 
 
-STEPS = 12
 LOSS = {"merge": 1.0, "band": 1.0, "drop": 2.0}
 
 
@@ -778,7 +777,7 @@ def _steps(table: pd.DataFrame, k: int, known: set[str]) -> Iterator[tuple[str, 
     The gain is that of the logarithm of the number of people with whom somebody shares the background
     answers, on average; leaving a variable out counts as twice the loss of merging or banding.
     """
-    for _ in range(STEPS):
+    while True:  # each step leaves fewer columns, categories or numbers, so it ends
         sizes = combination_sizes(table)
         options = [one for name in table for one in _remedies(table, name, known)]
         if not options or not (sizes < k).any():

@@ -41,6 +41,12 @@ def test_too_few_answers_leave_the_reliability_empty():
 
 def test_the_command_writes_it_without_a_mean(tmp_path):
     out = tmp_path / "interim.csv"
+    for name, content in (("empty.csv", b""), ("junk.csv", b"a,b\n\x00\xff,1\n")):
+        (tmp_path / name).write_bytes(content)
+        wrong = ["--survey", "cocreation", "--invited", str(tmp_path / name), "-o", str(out)]
+        refused = CliRunner().invoke(app, ["interim", str(SAMPLE), *wrong])
+        assert (refused.exit_code, isinstance(refused.exception, SystemExit)) == (1, True)
+        assert name in refused.stderr
     told = CliRunner().invoke(app, ["interim", str(SAMPLE), "--survey", "cocreation", "-o", str(out)])
     assert told.exit_code == 0, told.output
     table = pd.read_csv(out)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from cocoanalysis.errors import CocoError
 from cocoanalysis.fieldwork.dataset import shareable, write_dataset
 from cocoanalysis.fieldwork.reading import read_responses
 from cocoanalysis.instrument.reading import read_survey
+from cocoanalysis.responses.disclosure import coarsened
 from cocoanalysis.responses.responses import Responses
 from cocoanalysis.responses.writing import as_text, write_responses, write_sav
 from tests.shared import ROOT
@@ -108,6 +110,9 @@ def test_recognisable_people_keep_the_folder_from_being_written(survey, tmp_path
     assert "years" in str(caught.value)
     assert "canary" not in str(caught.value)
     assert not (tmp_path / "shared").exists()
+    for k in (1, 0, -3):  # which would protect nobody
+        with pytest.raises(CocoError, match="whole number from 2 on"):
+            write_dataset(made, tmp_path / "shared", k=k)
     write_dataset(sample(survey, "synthetic", n=30), tmp_path / "shared", k=50)
     with pytest.raises(CocoError) as caught:
         write_dataset(made, tmp_path / "shared")
@@ -158,3 +163,15 @@ def test_coarsened_data_can_be_shared(survey, tmp_path):
         write_dataset(made, tmp_path / "third", leave_out=["yeers"])
     assert caught.value.code == "UnknownVariable"
     assert not list(tmp_path.glob(".*"))
+
+
+def test_coarsening_goes_on_until_nobody_is_at_risk(survey):
+    made = sample(survey, "yours", n=30)
+    rng = np.random.default_rng(1)
+    extra = {f"extra{i}": rng.choice(["a", "b"], 30) for i in range(20)}
+    wide = replace(made, answers=made.answers.assign(**extra), reasons=made.reasons.assign(**dict.fromkeys(extra)))
+    found = coarsened(wide, 5, variables=list(extra))
+    left = [name for name in extra if name in found.answers]
+    assert left
+    assert found.answers.groupby(left).size().min() >= 5
+    assert len(extra) - len(left) > 12
