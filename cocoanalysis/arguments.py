@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -122,7 +123,9 @@ def new_file(value: Any) -> Path:
         raise ExportError(f"'{value}' is a folder; give the name of a file, as '{path / 'file'}'.", code="NotWritable")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):  # what permissions say does not tell whether a file can be made
+            pass
     except OSError as problem:
-        sentence = f"'{path}' cannot be written: the folder '{path.parent}' cannot be made ({problem.strerror})."
+        sentence = f"'{path}' cannot be written: '{path.parent}' takes no file ({problem.strerror})."
         raise ExportError(f"{sentence} Choose another folder.", code="NotWritable") from problem
     return path

@@ -92,7 +92,7 @@ def test_misuse_ends_with_2_and_a_sentence(arguments, code, tmp_path, monkeypatc
     assert done.stderr.strip()
 
 
-@pytest.mark.parametrize("place", [".", "taken.txt/file"])
+@pytest.mark.parametrize("place", [".", "taken.txt/file", "/proc/file"])
 @pytest.mark.parametrize(
     "arguments",
     [
