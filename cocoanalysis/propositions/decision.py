@@ -143,11 +143,14 @@ def rule(claim: Claim, test: Mapping[str, float], alpha: float, interval: tuple[
     if test["tost_p_adjusted"] < alpha:
         also = f" It is detectable all the same ({_p(test['p_adjusted'])})." if detectable else ""
         bound = f"smaller than the SESOI of {claim.sesoi:.2f}{_points(claim)}"
-        return "negligible", f"The effect is {bound} in either direction (TOST {_p(test['tost_p_adjusted'])}).{also}"
+        return (
+            "negligible",
+            f"The association is {bound} in either direction (TOST {_p(test['tost_p_adjusted'])}).{also}",
+        )
     if detectable:
         stated = (evidence.estimate > 0) == (claim.expected == "positive")
         sign = "has the stated sign" if stated else "has the opposite sign"
-        text = f"The effect {sign} ({_p(test['p_adjusted'])}, adjusted){_size(claim, interval)}."
+        text = f"The association {sign} ({_p(test['p_adjusted'])}, adjusted){_size(claim, interval)}."
         return ("supported" if stated else "contradicted"), text
     return "inconclusive", _why_inconclusive(claim, test, alpha)
 
@@ -166,9 +169,12 @@ def _noninferiority(claim: Claim, test: Mapping[str, float], alpha: float) -> tu
     if test["p_adjusted"] < alpha:
         small = test["tost_p_adjusted"] < alpha
         also = " It is smaller than the SESOI in either direction." if small else ""
-        return "supported", f"The effect lies above {edge} (one-sided {_p(test['p_adjusted'])}, adjusted).{also}"
+        return "supported", f"The association lies above {edge} (one-sided {_p(test['p_adjusted'])}, adjusted).{also}"
     if test["against_adjusted"] < alpha:
-        return "contradicted", f"The effect lies below {edge} (one-sided {_p(test['against_adjusted'])}, adjusted)."
+        return (
+            "contradicted",
+            f"The association lies below {edge} (one-sided {_p(test['against_adjusted'])}, adjusted).",
+        )
     return "inconclusive", f"Neither above nor below {edge} with this precision; that is no evidence of either."
 
 
@@ -180,9 +186,7 @@ def _necessity(evidence: Permuted, test: Mapping[str, float], alpha: float) -> t
 
 
 def _why_inconclusive(claim: Claim, test: Mapping[str, float], alpha: float) -> str:
-    text = (
-        f"Neither an effect nor its smallness is shown ({_p(test['p_adjusted'])}, adjusted); that is not 'no effect'."
-    )
+    text = f"Neither an association nor its smallness is shown ({_p(test['p_adjusted'])}, adjusted); that is not 'no effect'."
     evidence = claim.found.evidence
     if claim.sesoi is None or evidence is None:
         return f"{text} Without a SESOI 'negligible' is not available." if claim.sesoi is None else text

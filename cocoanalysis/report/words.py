@@ -31,7 +31,7 @@ ESTIMATED = {
 JUDGED = {
     "supported": "was supported",
     "contradicted": "was contradicted",
-    "negligible": "was answered by a negligible effect",
+    "negligible": "was answered by a negligible association",
     "inconclusive": "remains open (inconclusive)",
     "not testable": "was not testable",
 }
