@@ -186,7 +186,10 @@ def _necessity(evidence: Permuted, test: Mapping[str, float], alpha: float) -> t
 
 
 def _why_inconclusive(claim: Claim, test: Mapping[str, float], alpha: float) -> str:
-    text = f"Neither an association nor its smallness is shown ({_p(test['p_adjusted'])}, adjusted); that is not 'no effect'."
+    text = (
+        f"Neither an association nor its smallness is shown ({_p(test['p_adjusted'])}, adjusted); "
+        "that is not 'no effect'."
+    )
     evidence = claim.found.evidence
     if claim.sesoi is None or evidence is None:
         return f"{text} Without a SESOI 'negligible' is not available." if claim.sesoi is None else text
