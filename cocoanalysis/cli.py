@@ -319,7 +319,7 @@ def export_survey(
         wishes: dict[str, Any] = {"k": k, "licence": licence, "leave_out": leave_out or (), "coarsen": coarsen}
         typer.echo(_dataset(survey, responses, output, **wishes))
         return
-    platform, read = named(to, "write"), _survey(survey)
+    platform, read = named(to, "write", beside=["dataset"]), _survey(survey)
     target = platform.target(output, read.id)
     for path in platform.write(read, target, form=form, version=part) if platform.write is not None else ():
         typer.echo(path)
@@ -342,7 +342,7 @@ def _dataset(survey: str, responses: Path | None, output: Path | None, **options
 @app.command()
 def invitations(
     survey: SurveyArgument,
-    people: Annotated[Path, typer.Argument(metavar="PEOPLE.csv", help="One row a person, or a collaboration and n.")],
+    people: Annotated[Path, typer.Argument(metavar="PEOPLE.csv", help="A row a person, or a collaboration with n.")],
     link: Annotated[
         list[str],
         typer.Option(metavar="URL", help="Of the fielded survey; one for each version of a planned-missing form."),

@@ -189,15 +189,17 @@ def sniffed(head: Head) -> Platform:
     return PLATFORMS[winners[0]]
 
 
-def named(name: str, door: str = "read") -> Platform:
-    """The platform of that name with that door (read or write).
+def named(name: str, door: str = "read", *, beside: Sequence[str] = ()) -> Platform:
+    """The platform of that name with that door (read or write); a message lists what else there is ``beside``.
 
     Raises
     ------
     PlatformError : UnknownPlatform
     """
     able = [one.name for one in known_platforms().values() if getattr(one, door) is not None]
-    return PLATFORMS[one_of(name, able, "platform", error=PlatformError, code="UnknownPlatform")]
+    if name not in able:
+        one_of(name, [*able, *beside], "platform", error=PlatformError, code="UnknownPlatform")
+    return PLATFORMS[name]
 
 
 # Code maps: what an export called our ids and codes ---------------------------------------------

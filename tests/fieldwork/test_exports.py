@@ -47,6 +47,7 @@ def test_a_wrong_name_lists_those_there_are(tmp_path):
     told = CliRunner().invoke(app, ["export", "cocreation", "--to", "qualtrix", "-o", str(tmp_path / "x.txt")])
     assert told.exit_code == 2
     assert "qualtrics" in told.stderr
+    assert "dataset" in told.stderr
 
 
 def test_export_takes_a_survey_and_a_platform(tmp_path):
