@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -767,11 +768,14 @@ def with_and_without(compared: pd.DataFrame, source: Any = None, *, title: str |
     key = next(name for name in compared.columns if name != "sample")
     measures = [name for name in compared.columns if name not in ("sample", key)]
     wide = compared.pivot(index=key, columns="sample", values=measures).loc[compared[key].drop_duplicates()]
-    names = {(name, sample): f"{heading(name)}, {plain(sample)}" for name in measures for sample in samples}
+    short = {sample: "without" if str(sample).startswith("without") else plain(sample) for sample in samples}
+    names = {(name, sample): f"{heading(name)}, {short[sample]}" for name, sample in product(measures, samples)}
     shown = pd.DataFrame({names[pair]: wide[pair].to_numpy() for pair in names})
     shown.insert(0, key, [label(source, name) for name in wide.index])
     kinds = {names[pair]: HEADINGS.get(pair[0], ("", "number"))[1] for pair in names}
-    table = _table(source, shown, title or "Scores with and without careless answers", id="coco-careless", kind=kinds)
+    told = [f"{plain(sample).capitalize()}." for sample in samples[1:] or samples]
+    title = title or "Scores with and without careless answers"
+    table = _table(source, shown, title, id="coco-careless", kind=kinds, notes=told)
     few = {names[pair]: [int(i) for i in np.flatnonzero(shown[names[pair]].isna())] for pair in names}
     safe = free(getattr(source, "provenance", "yours"))
     return table if safe else _withhold(table, few, f"differs from the sample of all by {current().words()}")

@@ -352,7 +352,7 @@ def test_a_planted_person_is_in_no_file_that_is_exported(responses, tmp_path, pr
         for form in ("png", "svg", "pdf"):
             coco.export(figure, tmp_path / f"{name}-figure.{form}")
     matplotlib.pyplot.close("all")
-    coco.write_dataset(responses, tmp_path / "shared", k=1)
+    coco.write_dataset(responses, tmp_path / "shared", k=2)
     logs = []
     for command in (
         ["interim", private, "--survey", "unit-climate", "-o", tmp_path / "interim.csv"],
