@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cocoanalysis.errors import Diagnostic, ResponseError, listed
 from cocoanalysis.fieldwork.cells import Cells
@@ -256,13 +258,18 @@ class Rows(Cells):
             words = f"No answer says which '{cluster}' it belongs to; what compares or groups by it cannot be computed."
             yield Diagnostic("NoCluster", words, "warning")
         named = [one for one in (self.survey.respondent, cluster, self.survey.organisation) if one in frame]
-        telling = [one for one in dict.fromkeys(named) if frame[one].astype("string").str.contains(MAIL).any()]
+        telling = [one for one in dict.fromkeys(named) if _occurs(MAIL, frame[one])]
         if telling:
             words = (
                 f"{listed(telling)} holds e-mail addresses, which stay in what is written. Replace them by codes, "
                 "as cocoanalysis.responses.pseudonyms does."
             )
             yield Diagnostic("PersonalIdentifier", words, "warning")
+
+
+def _occurs(pattern: str, texts: pd.Series) -> bool:
+    cells = pa.array(texts.astype("str"), type=pa.string(), from_pandas=True)
+    return bool(pc.any(pc.match_substring_regex(cells, pattern)).as_py())
 
 
 def _seconds(started: pd.Series, ended: pd.Series) -> pd.Series | None:
