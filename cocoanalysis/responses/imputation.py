@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 from scipy.special import ndtr, ndtri
-from threadpoolctl import threadpool_limits
 
 from cocoanalysis.arguments import of_responses
 from cocoanalysis.errors import Diagnostic, ResponseError, listed
 from cocoanalysis.responses.ledger import entry
 from cocoanalysis.responses.pooling import Pooled, d2, pooled_reliability, pooled_tables
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 PRIOR = 0.25  # prior precision of standardised slopes (variance 4): proper where categories separate
 TINY = 1e-12
@@ -383,6 +383,7 @@ def _whole_model(results: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame()
 
 
+@in_one_thread
 def impute(
     responses: Any,
     names: str | Iterable[str] | None = None,
@@ -427,11 +428,10 @@ def impute(
     most = max(1, min(most_predictors, len(frame) // 20))
     predictors = chosen_predictors(values, variables, most, least_correlation)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(m)]
-    with threadpool_limits(1):  # small matrices: threads only get into each other's way
-        chains = [
-            run_chain(values, variables, predictors, group, iterations=iterations, generator=generator)
-            for generator in generators
-        ]
+    chains = [
+        run_chain(values, variables, predictors, group, iterations=iterations, generator=generator)
+        for generator in generators
+    ]
     settings = {
         "m": m,
         "iterations": iterations,

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import special
-from threadpoolctl import threadpool_limits
 
 from cocoanalysis.errors import ResponseError, one_of
 from cocoanalysis.responses.disclosure import Released, of_people
 from cocoanalysis.responses.scoring import keyed
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 
 BLOCK = 20_000  # rows worked on at once
 EXACT = 14  # answers up to this size have exact sums of products in 32 bits over a block of rows
@@ -560,6 +560,7 @@ NOT_AVAILABLE = {
 }
 
 
+@in_one_thread  # rows are shared out among the cores already
 def screened(responses: Any, indices: str | Iterable[str] | None = None, **cutoffs: float | None) -> Screening:
     """Compute indices of careless answering and flag what lies beyond their cut-offs.
 
@@ -580,8 +581,7 @@ def screened(responses: Any, indices: str | Iterable[str] | None = None, **cutof
         one_of(name, INDICES, "index of careless answering", error=ResponseError, code="UnknownIndex")
     sheet = sheet_of(responses, **pairs)
     frame = responses.answers
-    with threadpool_limits(1):  # rows are shared out among the cores already
-        values = pd.DataFrame({name: INDICES[name].compute(sheet) for name in names}, index=frame.index)
+    values = pd.DataFrame({name: INDICES[name].compute(sheet) for name in names}, index=frame.index)
     cuts = {name: cutoffs.get(name, _cut(INDICES[name], sheet)) for name in names}
     marked = {
         f"flag_{name}": _flagged(values[name], INDICES[name], cut) for name, cut in cuts.items() if cut is not None

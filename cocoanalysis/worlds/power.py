@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from cocoanalysis.arguments import is_number, shown, switch, whole
@@ -27,6 +26,7 @@ from cocoanalysis.errors import CocoError, ModelError, listed, one_of
 from cocoanalysis.propositions.plan import Plan, read_plan
 from cocoanalysis.propositions.verdicts import VERDICTS, judge, stand_in_ids, stand_ins
 from cocoanalysis.result import Result
+from cocoanalysis.threads import in_one_thread
 from cocoanalysis.worlds.world import WORLD_FILE, WORLDS, World, named, read_world
 
 CHUNK = 5  # studies that a worker judges before it reports
@@ -369,9 +369,9 @@ def study(plan: Plan, world: World, size: Size, seed: Sequence[int]) -> pd.DataF
     return table.assign(reach=2 * stats.norm.cdf(room) - 1 >= 0.5)
 
 
+@in_one_thread
 def _chunk(task: Task, job: Job) -> tuple[Job, list[str]]:
-    with threadpool_limits(1):  # small matrices: threads only get into each other's way
-        return job, [_word(task, task.sizes[job.size], (task.seed, job.size, number)) for number in job.studies]
+    return job, [_word(task, task.sizes[job.size], (task.seed, job.size, number)) for number in job.studies]
 
 
 def _word(task: Task, size: Size, seed: Sequence[int]) -> str:
